@@ -9,7 +9,7 @@
 export class WhetstoneError extends Error {
   /** Stable, machine-readable name of the kind of failure. */
   readonly code: string = 'failed';
-  override readonly name: string = new.target.name;
+  override readonly name: string = this.constructor.name;
 }
 
 /** The command line or the configuration says something that cannot be meant. Exit code 2. */
@@ -42,7 +42,7 @@ export class BudgetError extends WhetstoneError {
   override readonly code: string = 'budget';
 }
 
-/** The store of runs cannot be read or written. */
+/** The store of runs or of models cannot be read or written. */
 export class StoreError extends WhetstoneError {
   override readonly code: string = 'store';
 }
