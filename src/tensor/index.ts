@@ -1,0 +1,33 @@
+/** whetstone/tensor: expression graphs, gradients, programs and the engine that runs them. */
+export type { Dim, Shape } from './dims.ts';
+export {
+  type Device,
+  Engine,
+  type EngineOptions,
+  type Executable,
+  float32,
+  floats,
+  type HostTensor,
+  int64,
+  type Kept,
+  type LoadOptions,
+} from './engine.ts';
+export { grad } from './grad.ts';
+export {
+  constant,
+  type DType,
+  input,
+  integers,
+  type Op,
+  type Tensor,
+  type TensorType,
+  weight,
+} from './graph.ts';
+export { emitProgram, type Program } from './onnx.ts';
+export * from './ops/elementwise.ts';
+export { ops } from './ops/index.ts';
+export * from './ops/matmul.ts';
+export * from './ops/neural.ts';
+export * from './ops/reduce.ts';
+export * from './ops/shape.ts';
+export * from './optimizers.ts';

@@ -1,0 +1,96 @@
+/** Matrix products: float32 (FusedMatMul, either side transposed) and int8 with dynamic activations. */
+import { ShapeError } from '../../errors.ts';
+import { broadcast, type Shape, show } from '../dims.ts';
+import { apply1, type Op, type Tensor } from '../graph.ts';
+import { sumTo } from './reduce.ts';
+import { reshape } from './shape.ts';
+
+interface MatmulAttributes {
+  readonly transA: boolean;
+  readonly transB: boolean;
+  /** Multiplies the product. */
+  readonly alpha: number;
+}
+
+/** y = α · op(a) · op(b) over the last two axes, the others broadcast. */
+export const matmulOp: Op<MatmulAttributes> = {
+  name: 'matmul',
+  infer: ([a, b], { transA, transB }) => {
+    const [m, k] = lastTwo(a!.shape, transA);
+    const [k2, n] = lastTwo(b!.shape, transB);
+    if (k !== k2) {
+      throw new ShapeError(
+        `matmul: inner dimensions differ, left ${show(a!.shape)}${transA ? 'ᵀ' : ''}, right ${show(b!.shape)}${transB ? 'ᵀ' : ''}`,
+      );
+    }
+    const batch = broadcast(a!.shape.slice(0, -2), b!.shape.slice(0, -2), 'matmul');
+    return [{ shape: [...batch, m!, n!], dtype: 'float32' }];
+  },
+  vjp: ({ inputs: [a, b], attributes: { transA, transB, alpha } }, [dy]) => {
+    const options = { alpha };
+    const da = transA
+      ? matmul(b!, dy!, { ...options, transA: transB, transB: true })
+      : matmul(dy!, b!, { ...options, transB: !transB });
+    // A matrix shared by the whole batch: one product over all rows instead of a sum of many.
+    if (b!.shape.length === 2 && !transA) {
+      const rows = reshape(a!, [-1, a!.shape.at(-1)!]);
+      const drows = reshape(dy!, [-1, dy!.shape.at(-1)!]);
+      const db = transB
+        ? matmul(drows, rows, { ...options, transA: true })
+        : matmul(rows, drows, { ...options, transA: true });
+      return [sumTo(da, a!.shape), db];
+    }
+    const db = transB
+      ? matmul(dy!, a!, { ...options, transA: true, transB: transA })
+      : matmul(a!, dy!, { ...options, transA: !transA });
+    return [sumTo(da, a!.shape), sumTo(db, b!.shape)];
+  },
+  emit: ({ inputs, outputs, attributes: { transA, transB, alpha }, node }) => {
+    if (!transA && !transB && alpha === 1) {
+      node('MatMul', inputs, { outputs });
+      return;
+    }
+    node('FusedMatMul', inputs, {
+      outputs,
+      domain: 'com.microsoft',
+      attributes: { transA: transA ? 1n : 0n, transB: transB ? 1n : 0n, alpha },
+    });
+  },
+};
+
+export function matmul(a: Tensor, b: Tensor, options: Partial<MatmulAttributes> = {}): Tensor {
+  const { transA = false, transB = false, alpha = 1 } = options;
+  return apply1(matmulOp, [a, b], { transA, transB, alpha });
+}
+
+/**
+ * Activations [..., K] in float32 times an int8 matrix [K, N] with one scale a column: activations
+ * are quantised to 8 bits over the whole tensor at run time. Has no gradient.
+ */
+export const int8MatmulOp: Op<null> = {
+  name: 'int8Matmul',
+  infer: ([x, w, scale]) => {
+    const [k, n] = w!.shape;
+    if (x!.shape.at(-1) !== k || scale!.shape[0] !== n) {
+      throw new ShapeError(
+        `int8Matmul: activations ${show(x!.shape)}, matrix ${show(w!.shape)}, scales ${show(scale!.shape)} do not fit`,
+      );
+    }
+    return [{ shape: [...x!.shape.slice(0, -1), n!], dtype: 'float32' }];
+  },
+  vjp: null,
+  emit: ({ inputs, outputs, node }) => {
+    node('DynamicQuantizeMatMul', inputs, { outputs, domain: 'com.microsoft' });
+  },
+};
+
+export const int8Matmul = (x: Tensor, matrix: Tensor, scale: Tensor): Tensor =>
+  apply1(int8MatmulOp, [x, matrix, scale], null);
+
+function lastTwo(shape: Shape, transposed: boolean): Shape {
+  if (shape.length < 2) {
+    throw new ShapeError(`matmul: a matrix is needed, got shape ${show(shape)}`);
+  }
+  const pair = shape.slice(-2);
+  return transposed ? [pair[1]!, pair[0]!] : pair;
+}
