@@ -21,6 +21,7 @@ export {
   type Op,
   type Tensor,
   type TensorType,
+  type WeightAttributes,
   weight,
 } from './graph.ts';
 export { emitProgram, type Program } from './onnx.ts';

@@ -1,0 +1,101 @@
+/**
+ * What an architecture is to the rest: a configuration, the weights it needs (as `WeightSpec`s over
+ * the names of its checkpoints), and three small graphs: embed, forward, head. It works on rows
+ * [R, D] of tokens and calls `attend` for the one thing that depends on how rows belong together,
+ * so that plain, cached and branching attention serve every architecture.
+ */
+import type { Tensor } from '../tensor/index.ts';
+
+export interface ModelConfig {
+  readonly architecture: string;
+  readonly kind: 'causal' | 'masked';
+  readonly layers: number;
+  /** D, width of the residual stream. */
+  readonly width: number;
+  /** Width of the feed-forward layer. */
+  readonly innerWidth: number;
+  readonly heads: number;
+  readonly kvHeads: number;
+  readonly headWidth: number;
+  readonly vocabulary: number;
+  /** Longest sequence in tokens. */
+  readonly contextLength: number;
+  readonly epsilon: number;
+  readonly ropeTheta: number;
+  /** Rotary base of layers with a sliding window (Gemma 3). */
+  readonly localRopeTheta?: number;
+  /** Divides positions (linear RoPE scaling) in layers without a window. */
+  readonly ropeScale?: number;
+  /** Llama 3's frequency-dependent RoPE scaling. */
+  readonly llama3Rope?: {
+    readonly factor: number;
+    readonly lowFactor: number;
+    readonly highFactor: number;
+    readonly originalLength: number;
+  };
+  /** Tokens that a windowed layer looks back at, itself included. */
+  readonly window?: number;
+  /** True for each layer that has the window. */
+  readonly windowed?: readonly boolean[];
+  /** Multiplies q·k. */
+  readonly attentionScale: number;
+  readonly activation: 'silu' | 'gelu' | 'gelu-tanh' | 'relu';
+  /** Biases of q, k and v. */
+  readonly hasQkvBias: boolean;
+  /** RMS norm of each head's q and k (Qwen 3, Gemma 3). */
+  readonly hasQkNorm: boolean;
+  /** Gemma: norms also after attention and feed-forward, gains stored minus one. */
+  readonly isGemma: boolean;
+  readonly hasTiedHead: boolean;
+  /** Added to positions (RoBERTa starts at padding index + 1). */
+  readonly positionOffset: number;
+}
+
+export type WeightReader = (name: string) => Promise<Float32Array<ArrayBuffer>>;
+
+/** One tensor of the prepared file. */
+export interface WeightSpec {
+  readonly name: string;
+  readonly shape: readonly number[];
+  /** Matrices [out, in] of linear layers, which int8 may replace. */
+  readonly isLinear?: boolean;
+  load(read: WeightReader): Promise<Float32Array<ArrayBuffer>>;
+}
+
+export interface AttendOptions {
+  readonly layer: number;
+  /** Tokens to look back at, if not all. */
+  readonly window?: number | undefined;
+}
+
+/** Attention over rows: q [R, H·d], k and v [R, KV·d] to [R, H·d]. */
+export type Attend = (q: Tensor, k: Tensor, v: Tensor, options: AttendOptions) => Tensor;
+
+/** Weights as graphs see them. */
+export interface Weights {
+  readonly config: ModelConfig;
+  /** A tensor of the prepared file. */
+  get(name: string): Tensor;
+  /** x [R, in] times the matrix [out, in] of that name, plus its bias if it has one. */
+  linear(x: Tensor, name: string): Tensor;
+}
+
+export interface Architecture {
+  readonly name: string;
+  /** Prepared tensors; `hasTensor` tells what the checkpoint holds. */
+  weights(config: ModelConfig, hasTensor: (name: string) => boolean): readonly WeightSpec[];
+  /** Ids [R] and positions [R] to [R, D]. */
+  embed(w: Weights, ids: Tensor, positions: Tensor): Tensor;
+  /**
+   * Final hidden states [R, D]. In the last layer `select` may reduce the rows to those wanted.
+   */
+  forward(
+    w: Weights,
+    x: Tensor,
+    positions: Tensor,
+    attend: Attend,
+    select?: (rows: Tensor) => Tensor,
+  ): Tensor;
+  /** Logits [R, V], or [R, C] for the vocabulary rows `ids` [C] alone. */
+  head(w: Weights, hidden: Tensor, ids?: Tensor): Tensor;
+}

@@ -1,0 +1,136 @@
+/**
+ * BERT and RoBERTa as masked LMs: norms after each half, attention both ways, learned positions, a
+ * head of one dense layer, norm and the tied embedding with a bias.
+ */
+import {
+  add,
+  gather,
+  gelu,
+  layerNorm,
+  matmul,
+  relu,
+  split,
+  type Tensor,
+} from '../../tensor/index.ts';
+import type { Architecture, WeightReader, WeightSpec } from '../architecture.ts';
+
+function maskedArchitecture(name: 'bert' | 'roberta'): Architecture {
+  const head =
+    name === 'bert'
+      ? {
+          dense: 'cls.predictions.transform.dense',
+          norm: 'cls.predictions.transform.LayerNorm',
+          bias: 'cls.predictions.bias',
+        }
+      : { dense: 'lm_head.dense', norm: 'lm_head.layer_norm', bias: 'lm_head.bias' };
+  return {
+    name,
+
+    weights(config, hasTensor) {
+      const { layers, width: D, innerWidth, vocabulary, contextLength, positionOffset } = config;
+      const prefix = hasTensor(`${name}.embeddings.word_embeddings.weight`) ? `${name}.` : '';
+      const at = `${prefix}embeddings`;
+      const specs: WeightSpec[] = [
+        plain('embedding', `${at}.word_embeddings.weight`, [vocabulary, D]),
+        {
+          name: 'positions',
+          shape: [contextLength, D],
+          load: async (read) =>
+            (await read(`${at}.position_embeddings.weight`)).slice(positionOffset * D),
+        },
+        {
+          name: 'segment',
+          shape: [D],
+          load: async (read) => (await read(`${at}.token_type_embeddings.weight`)).slice(0, D),
+        },
+        ...norm('norm.0', `${at}.LayerNorm`, D),
+        ...linear('head.dense', [head.dense], [D, D]),
+        ...norm('head.norm', head.norm, D),
+        plain('head.bias', head.bias, [vocabulary]),
+      ];
+      for (let i = 0; i < layers; i++) {
+        const layer = `${prefix}encoder.layer.${i}`;
+        const self = ['query', 'key', 'value'].map((p) => `${layer}.attention.self.${p}`);
+        specs.push(
+          ...linear(`${i}.qkv`, self, [3 * D, D]),
+          ...linear(`${i}.out`, [`${layer}.attention.output.dense`], [D, D]),
+          ...norm(`${i}.norm.1`, `${layer}.attention.output.LayerNorm`, D),
+          ...linear(`${i}.up`, [`${layer}.intermediate.dense`], [innerWidth, D]),
+          ...linear(`${i}.down`, [`${layer}.output.dense`], [D, innerWidth]),
+          ...norm(`${i}.norm.2`, `${layer}.output.LayerNorm`, D),
+        );
+      }
+      return specs;
+    },
+
+    embed(w, ids, positions) {
+      const words = add(gather(w.get('embedding'), ids), gather(w.get('positions'), positions));
+      return normed(w, add(words, w.get('segment')), 'norm.0');
+    },
+
+    forward(w, x, _positions, attend, select) {
+      const { layers, width: D } = w.config;
+      for (let i = 0; i < layers; i++) {
+        const [q, k, v] = split(w.linear(x, `${i}.qkv`), [D, D, D], -1);
+        let mixed = attend(q!, k!, v!, { layer: i });
+        if (i === layers - 1 && select) {
+          mixed = select(mixed);
+          x = select(x);
+        }
+        x = normed(w, add(x, w.linear(mixed, `${i}.out`)), `${i}.norm.1`);
+        const inner = activate(w, w.linear(x, `${i}.up`));
+        x = normed(w, add(x, w.linear(inner, `${i}.down`)), `${i}.norm.2`);
+      }
+      return x;
+    },
+
+    head(w, hidden, ids) {
+      // RoBERTa's head always uses the exact GELU; BERT's its configured activation.
+      const dense = w.linear(hidden, 'head.dense');
+      const active = name === 'bert' ? activate(w, dense) : gelu(dense);
+      const y = normed(w, active, 'head.norm');
+      const table = w.get('embedding');
+      const bias = w.get('head.bias');
+      const logits = matmul(y, ids ? gather(table, ids) : table, { transB: true });
+      return add(logits, ids ? gather(bias, ids) : bias);
+    },
+  };
+}
+
+export const bert = maskedArchitecture('bert');
+export const roberta = maskedArchitecture('roberta');
+
+type View = Parameters<Architecture['head']>[0];
+
+function normed(w: View, x: Tensor, name: string): Tensor {
+  return layerNorm(x, w.get(`${name}.gain`), w.get(`${name}.shift`), w.config.epsilon);
+}
+
+function activate(w: View, x: Tensor): Tensor {
+  if (w.config.activation === 'relu') return relu(x);
+  return gelu(x, w.config.activation === 'gelu' ? 'none' : 'tanh');
+}
+
+function plain(name: string, stored: string, shape: readonly number[]): WeightSpec {
+  return { name, shape, load: (read) => read(stored) };
+}
+
+function norm(name: string, stored: string, width: number): WeightSpec[] {
+  return [
+    plain(`${name}.gain`, `${stored}.weight`, [width]),
+    plain(`${name}.shift`, `${stored}.bias`, [width]),
+  ];
+}
+
+/** A layer's matrix and bias, joined from one or several stored ones. */
+function linear(name: string, stored: readonly string[], shape: readonly number[]): WeightSpec[] {
+  const join = (part: string) => async (read: WeightReader) => {
+    const parts = [];
+    for (const layer of stored) parts.push(await read(`${layer}.${part}`));
+    return Float32Array.from(parts.flatMap((values) => [...values]));
+  };
+  return [
+    { name, shape, isLinear: true, load: join('weight') },
+    { name: `${name}.bias`, shape: [shape[0]!], load: join('bias') },
+  ];
+}

@@ -1,0 +1,86 @@
+/** GPT-2 and distilGPT-2: layer norms before each half, learned positions, a tied head. */
+import {
+  add,
+  gather,
+  gelu,
+  layerNorm,
+  matmul,
+  relu,
+  split,
+  type Tensor,
+} from '../../tensor/index.ts';
+import type { Architecture, WeightSpec } from '../architecture.ts';
+import { transposed } from '../gguf-names.ts';
+
+export const gpt2: Architecture = {
+  name: 'gpt2',
+
+  weights(config, hasTensor) {
+    const { layers, width: D, innerWidth, vocabulary, contextLength } = config;
+    // Checkpoints of the bare model and of the LM head model differ by a prefix.
+    const prefix = hasTensor('transformer.wte.weight') ? 'transformer.' : '';
+    const plain = (name: string, stored: string, shape: number[]): WeightSpec => ({
+      name,
+      shape,
+      load: (read) => read(prefix + stored),
+    });
+    /** Stored [in, out], as GPT-2's Conv1D has it. */
+    const linear = (name: string, stored: string, [out, inner]: [number, number]): WeightSpec[] => [
+      {
+        name,
+        shape: [out, inner],
+        isLinear: true,
+        load: async (read) => transposed(await read(`${prefix}${stored}.weight`), inner, out),
+      },
+      plain(`${name}.bias`, `${stored}.bias`, [out]),
+    ];
+    const norm = (name: string, stored: string) => [
+      plain(`${name}.gain`, `${stored}.weight`, [D]),
+      plain(`${name}.shift`, `${stored}.bias`, [D]),
+    ];
+    const specs = [
+      plain('embedding', 'wte.weight', [vocabulary, D]),
+      plain('positions', 'wpe.weight', [contextLength, D]),
+      ...norm('norm', 'ln_f'),
+    ];
+    for (let i = 0; i < layers; i++) {
+      specs.push(
+        ...norm(`${i}.norm.1`, `h.${i}.ln_1`),
+        ...norm(`${i}.norm.2`, `h.${i}.ln_2`),
+        ...linear(`${i}.qkv`, `h.${i}.attn.c_attn`, [3 * D, D]),
+        ...linear(`${i}.out`, `h.${i}.attn.c_proj`, [D, D]),
+        ...linear(`${i}.up`, `h.${i}.mlp.c_fc`, [innerWidth, D]),
+        ...linear(`${i}.down`, `h.${i}.mlp.c_proj`, [D, innerWidth]),
+      );
+    }
+    return specs;
+  },
+
+  embed: (w, ids, positions) =>
+    add(gather(w.get('embedding'), ids), gather(w.get('positions'), positions)),
+
+  forward(w, x, _positions, attend, select) {
+    const { layers, width: D, epsilon, activation } = w.config;
+    const norm = (y: Tensor, name: string) =>
+      layerNorm(y, w.get(`${name}.gain`), w.get(`${name}.shift`), epsilon);
+    for (let i = 0; i < layers; i++) {
+      const [q, k, v] = split(w.linear(norm(x, `${i}.norm.1`), `${i}.qkv`), [D, D, D], -1);
+      let mixed = attend(q!, k!, v!, { layer: i });
+      if (i === layers - 1 && select) {
+        mixed = select(mixed);
+        x = select(x);
+      }
+      x = add(x, w.linear(mixed, `${i}.out`));
+      const inner = w.linear(norm(x, `${i}.norm.2`), `${i}.up`);
+      const active =
+        activation === 'relu' ? relu(inner) : gelu(inner, activation === 'gelu' ? 'none' : 'tanh');
+      x = add(x, w.linear(active, `${i}.down`));
+    }
+    return norm(x, 'norm');
+  },
+
+  head: (w, hidden, ids) => {
+    const table = w.get('embedding');
+    return matmul(hidden, ids ? gather(table, ids) : table, { transB: true });
+  },
+};

@@ -1,0 +1,165 @@
+/**
+ * A language model ready to compute: tokenizer, configuration, prepared weights and the engine they
+ * run in. Programs over it are made by `programs.ts`.
+ */
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { WeightsError } from '../errors.ts';
+import { type Engine, type Executable, emitProgram, type Tensor } from '../tensor/index.ts';
+import type { OnProgress } from '../util/progress.ts';
+import type { Architecture, ModelConfig, WeightReader, Weights } from './architecture.ts';
+import { architectures } from './architectures/index.ts';
+import { configFromGguf, configFromJson } from './config-reader.ts';
+import { ggufReader } from './gguf-names.ts';
+import { openWeights } from './open-weights.ts';
+import {
+  openPrepared,
+  type Precision,
+  type PreparedFile,
+  preparedKey,
+  weightsOf,
+} from './prepared-weights.ts';
+import type { Tokenizer } from './tokenizer.ts';
+import { tokenizerFromGguf } from './tokenizer-gguf.ts';
+import { loadTokenizerFolder } from './tokenizer-json.ts';
+import type { WeightFile } from './weight-file.ts';
+
+export interface OpenOptions {
+  readonly engine: Engine;
+  /** Where prepared files go; one folder per model is made in it. */
+  readonly cacheFolder: string;
+  /** As reports name the model. @default the path */
+  readonly name?: string;
+  readonly onProgress?: OnProgress;
+}
+
+export class LanguageModel {
+  readonly name: string;
+  readonly config: ModelConfig;
+  readonly architecture: Architecture;
+  readonly tokenizer: Tokenizer;
+  readonly engine: Engine;
+  /** Identifies weights and configuration: part of every cache key. */
+  readonly key: string;
+  private readonly folder: string;
+  private readonly source: WeightFile;
+  private readonly hasTensor: (name: string) => boolean;
+  private readonly reader: WeightReader;
+  private readonly onProgress: OnProgress | undefined;
+  private readonly prepared = new Map<Precision, Promise<PreparedFile>>();
+
+  private constructor(parts: {
+    name: string;
+    config: ModelConfig;
+    tokenizer: Tokenizer;
+    options: OpenOptions;
+    key: string;
+    source: WeightFile;
+    hasTensor: (name: string) => boolean;
+    reader: WeightReader;
+  }) {
+    this.name = parts.name;
+    this.config = parts.config;
+    this.architecture = architectures[parts.config.architecture as keyof typeof architectures];
+    this.tokenizer = parts.tokenizer;
+    this.engine = parts.options.engine;
+    this.key = parts.key;
+    this.folder = join(parts.options.cacheFolder, parts.key);
+    this.source = parts.source;
+    this.hasTensor = parts.hasTensor;
+    this.reader = parts.reader;
+    this.onProgress = parts.options.onProgress;
+  }
+
+  /**
+   * Opens a GGUF file or a Hugging Face folder.
+   * @throws WeightsError when it is damaged, hostile, or of a kind that is not supported
+   */
+  static async open(path: string, options: OpenOptions): Promise<LanguageModel> {
+    const source = await openWeights(path);
+    try {
+      const name = options.name ?? path;
+      if (source.format === 'gguf') {
+        const hasStored = (stored: string) => source.tensors.has(stored);
+        const config = configFromGguf(source.metadata, path, hasStored);
+        const { reader, hasTensor } = ggufReader(source, config);
+        const tokenizer = tokenizerFromGguf(source.metadata);
+        const key = await preparedKey(source, config);
+        return new LanguageModel({
+          name,
+          config,
+          tokenizer,
+          options,
+          key,
+          source,
+          hasTensor,
+          reader,
+        });
+      }
+      const config = configFromJson(await readConfig(path), join(path, 'config.json'));
+      const hasTensor = (stored: string) => source.tensors.has(stored);
+      const reader = (stored: string) => source.read(stored);
+      const tokenizer = await loadTokenizerFolder(path);
+      const key = await preparedKey(source, config);
+      return new LanguageModel({
+        name,
+        config,
+        tokenizer,
+        options,
+        key,
+        source,
+        hasTensor,
+        reader,
+      });
+    } catch (error) {
+      await source.close();
+      throw error;
+    }
+  }
+
+  /** The weights as graphs see them; with int8, linear layers are quantised unless `keepFloat`. */
+  async weights(
+    precision: Precision = 'float32',
+    keepFloat?: (name: string) => boolean,
+  ): Promise<Weights> {
+    const float32 = await this.file('float32');
+    if (precision === 'float32') return weightsOf(this.config, float32);
+    return weightsOf(this.config, float32, await this.file('int8'), keepFloat);
+  }
+
+  /** Emits and loads a program over this model's weights. */
+  async load(
+    outputs: Readonly<Record<string, Tensor>>,
+    options: { prepack?: boolean } = {},
+  ): Promise<Executable> {
+    return this.engine.load(emitProgram(outputs), { folder: this.folder, ...options });
+  }
+
+  async close(): Promise<void> {
+    await this.source.close();
+  }
+
+  private file(precision: Precision): Promise<PreparedFile> {
+    let file = this.prepared.get(precision);
+    if (!file) {
+      const specs = this.architecture.weights(this.config, this.hasTensor);
+      file = openPrepared(this.folder, precision, specs, this.reader, this.onProgress);
+      this.prepared.set(precision, file);
+    }
+    return file;
+  }
+}
+
+async function readConfig(folder: string): Promise<Record<string, unknown>> {
+  const path = join(folder, 'config.json');
+  try {
+    return JSON.parse(await readFile(path, 'utf8')) as Record<string, unknown>;
+  } catch (error) {
+    throw new WeightsError(
+      `${path}: expected the model's configuration as JSON (${(error as Error).message})`,
+      {
+        cause: error,
+      },
+    );
+  }
+}

@@ -1,0 +1,174 @@
+/**
+ * Weights in the form that programs use: per precision one file of tensors under our own names
+ * (matrices joined where one product serves several) with an index beside it. Made once per model
+ * from its checkpoint, then mapped into memory by offset.
+ *
+ * int8 holds the linear layers alone: [in, out], one symmetric scale a column.
+ */
+import { mkdir, readFile, stat } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import { WeightsError } from '../errors.ts';
+import {
+  add,
+  type DType,
+  int8Matmul,
+  matmul,
+  type Tensor,
+  type WeightAttributes,
+  weight,
+} from '../tensor/index.ts';
+import { writeFileAtomic } from '../util/atomic-file.ts';
+import { sha256Json } from '../util/hash.ts';
+import type { OnProgress } from '../util/progress.ts';
+import type { ModelConfig, WeightReader, WeightSpec, Weights } from './architecture.ts';
+import type { WeightFile } from './weight-file.ts';
+
+export type Precision = 'float32' | 'int8';
+
+/** Raised when the layout of prepared files changes. */
+const LAYOUT = 1;
+/** Tensors start at multiples of this, as memory mapping wants. */
+const ALIGNMENT = 4096;
+
+/** A prepared file's tensors by name. */
+export type PreparedFile = ReadonlyMap<string, WeightAttributes>;
+
+interface PreparedTensor {
+  readonly name: string;
+  readonly dtype: DType;
+  readonly shape: readonly number[];
+  readonly data: Float32Array | Int8Array;
+}
+
+/** Folder name of a model's prepared files: changes with the checkpoint and with the layout. */
+export async function preparedKey(source: WeightFile, config: ModelConfig): Promise<string> {
+  const files = [];
+  for (const path of source.paths) {
+    const { size, mtimeMs } = await stat(path);
+    files.push({ path, size, mtimeMs });
+  }
+  const stem = basename(source.paths[0]!).replace(/[^\w.-]/g, '_');
+  return `${stem.slice(0, 40)}-${sha256Json({ files, config, LAYOUT }).slice(0, 16)}`;
+}
+
+/** Opens the file of one precision, making it first if need be. @throws WeightsError when a tensor is missing or misshaped */
+export async function openPrepared(
+  folder: string,
+  precision: Precision,
+  specs: readonly WeightSpec[],
+  read: WeightReader,
+  onProgress?: OnProgress,
+): Promise<PreparedFile> {
+  const index = join(folder, `${precision}.json`);
+  const known = await readIndex(index);
+  if (known) return known;
+  await mkdir(folder, { recursive: true });
+  const wanted = precision === 'int8' ? specs.filter((spec) => spec.isLinear) : specs;
+  const tensors: WeightAttributes[] = [];
+  const file = `${precision}.bin`;
+  await writeFileAtomic(join(folder, file), async (handle) => {
+    let at = 0;
+    for (const [i, spec] of wanted.entries()) {
+      onProgress?.({
+        phase: `preparing ${precision} weights`,
+        done: i,
+        total: wanted.length,
+        unit: 'tensors',
+      });
+      for (const { data, ...tensor } of await makeTensors(spec, precision, read)) {
+        at = Math.ceil(at / ALIGNMENT) * ALIGNMENT;
+        await handle.write(data, 0, data.byteLength, at);
+        tensors.push({ ...tensor, file, offset: at, sizeBytes: data.byteLength });
+        at += data.byteLength;
+      }
+    }
+  });
+  await writeFileAtomic(index, JSON.stringify(tensors));
+  return byName(tensors);
+}
+
+async function makeTensors(
+  { name, shape, load }: WeightSpec,
+  precision: Precision,
+  read: WeightReader,
+): Promise<PreparedTensor[]> {
+  const data = await load(read);
+  const size = shape.reduce((a, b) => a * b, 1);
+  if (data.length !== size) {
+    throw new WeightsError(
+      `weight ${name}: expected ${size} values for shape [${shape}], got ${data.length}, the file does not fit its configuration`,
+    );
+  }
+  if (precision === 'float32') return [{ name, dtype: 'float32', shape, data }];
+  const [rows, columns] = [shape[0]!, shape[1]!];
+  const { values, scales } = quantizeRows(data, rows, columns);
+  return [
+    { name, dtype: 'int8', shape: [columns, rows], data: values },
+    { name: `${name}.scale`, dtype: 'float32', shape: [rows], data: scales },
+  ];
+}
+
+/** Each row [in] of a matrix [out, in] to int8 with one scale, stored transposed as [in, out]. */
+export function quantizeRows(
+  data: Float32Array,
+  rows: number,
+  columns: number,
+): { values: Int8Array<ArrayBuffer>; scales: Float32Array<ArrayBuffer> } {
+  const values = new Int8Array(rows * columns);
+  const scales = new Float32Array(rows);
+  for (let r = 0; r < rows; r++) {
+    let largest = 0;
+    for (let c = 0; c < columns; c++) largest = Math.max(largest, Math.abs(data[r * columns + c]!));
+    const scale = largest / 127 || 1;
+    scales[r] = scale;
+    for (let c = 0; c < columns; c++) {
+      values[c * rows + r] = Math.round(data[r * columns + c]! / scale);
+    }
+  }
+  return { values, scales };
+}
+
+async function readIndex(path: string): Promise<PreparedFile | undefined> {
+  try {
+    return byName(JSON.parse(await readFile(path, 'utf8')) as WeightAttributes[]);
+  } catch {
+    return undefined; // Not made yet, or cut off: it is made anew.
+  }
+}
+
+function byName(tensors: readonly WeightAttributes[]): PreparedFile {
+  return new Map(tensors.map((tensor) => [tensor.name, tensor]));
+}
+
+/** The graph's view of prepared weights; linear layers come in int8 where `int8` holds them. */
+export function weightsOf(
+  config: ModelConfig,
+  float32: PreparedFile,
+  int8?: PreparedFile,
+  keepFloat: (name: string) => boolean = () => false,
+): Weights {
+  const made = new Map<string, Tensor>();
+  const from = (file: PreparedFile, name: string) => {
+    const key = `${file === int8 ? 'int8' : 'float32'}/${name}`;
+    let tensor = made.get(key);
+    if (!tensor) {
+      const attributes = file.get(name);
+      if (!attributes) throw new WeightsError(`weight "${name}" is not in the prepared file`);
+      tensor = weight(attributes);
+      made.set(key, tensor);
+    }
+    return tensor;
+  };
+  const get = (name: string) => from(float32, name);
+  return {
+    config,
+    get,
+    linear(x, name) {
+      const y =
+        int8?.has(name) && !keepFloat(name)
+          ? int8Matmul(x, from(int8, name), from(int8, `${name}.scale`))
+          : matmul(x, get(name), { transB: true });
+      return float32.has(`${name}.bias`) ? add(y, get(`${name}.bias`)) : y;
+    },
+  };
+}
