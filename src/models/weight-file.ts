@@ -4,11 +4,15 @@
  * against the file before anything is allocated.
  */
 
+import { WeightsError } from '../errors.ts';
+import type { FileReader } from './file-reader.ts';
+
 /** Element types as they are stored. */
+// biome-ignore format: one family a line
 export type StoredType =
   | 'F32' | 'F16' | 'BF16'
   | 'Q4_0' | 'Q4_1' | 'Q5_0' | 'Q5_1' | 'Q8_0'
-  | 'Q4_K' | 'Q5_K' | 'Q6_K'; // biome-ignore format: one family a line
+  | 'Q4_K' | 'Q5_K' | 'Q6_K';
 
 export interface StoredTensor {
   readonly name: string;
@@ -38,3 +42,48 @@ export interface WeightFile {
 }
 
 export type MetadataValue = string | number | bigint | boolean | readonly MetadataValue[];
+
+/** A `WeightFile` over open files and the tensors found in them. */
+export function weightFile(
+  format: WeightFile['format'],
+  files: readonly FileReader[],
+  tensors: ReadonlyMap<string, StoredTensor>,
+  metadata: ReadonlyMap<string, MetadataValue>,
+  decode: (type: StoredType, bytes: Uint8Array, elements: number) => Float32Array<ArrayBuffer>,
+): WeightFile {
+  return {
+    format,
+    paths: files.map((file) => file.path),
+    tensors,
+    metadata,
+    async read(name) {
+      const tensor = tensors.get(name);
+      const file = files.find(({ path }) => path === tensor?.path);
+      if (!tensor || !file) {
+        throw new WeightsError(`${files[0]?.path}: holds no tensor "${name}", the model needs it`);
+      }
+      const bytes = await file.read(tensor.offset, tensor.sizeBytes);
+      return decode(
+        tensor.type,
+        bytes,
+        tensor.shape.reduce((a, b) => a * b, 1),
+      );
+    },
+    async close() {
+      for (const file of files) await file.close();
+    },
+  };
+}
+
+/** @throws WeightsError when two tensors of one file share bytes */
+export function checkOverlaps(tensors: readonly StoredTensor[]): void {
+  const sorted = [...tensors].sort((a, b) => a.offset - b.offset);
+  for (const [i, tensor] of sorted.entries()) {
+    const before = sorted[i - 1];
+    if (before && before.offset + before.sizeBytes > tensor.offset && tensor.sizeBytes > 0) {
+      throw new WeightsError(
+        `${tensor.path}: tensors "${before.name.slice(0, 80)}" and "${tensor.name.slice(0, 80)}" overlap, the file is damaged`,
+      );
+    }
+  }
+}
