@@ -1,0 +1,55 @@
+/** The one schema of a configuration: parsing, defaults, and the JSON Schema for editors. */
+import { z } from 'zod';
+import { DEFAULT_MODEL } from '../models/model-registry.ts';
+import { taskConfigSchema } from './task-config.ts';
+
+const model = z
+  .string()
+  .min(1)
+  .describe('A model: local:NAME, a .gguf file, a model folder, or hf:owner/name');
+
+export const configSchema = z.strictObject({
+  task: taskConfigSchema.describe('What the prompt is for: examples with gold labels'),
+  taskLm: model.default(`local:${DEFAULT_MODEL}`).describe('The frozen LM that reads the prompt'),
+  policyLm: model.default(`local:${DEFAULT_MODEL}`).describe('The LM that writes prompts'),
+  method: z
+    .looseObject({ name: z.string().min(1).describe('soft-q, policy-gradient, manual or random') })
+    .default({ name: 'soft-q' })
+    .describe('How the prompt is found; other keys are options of the method'),
+  budget: z
+    .strictObject({
+      evaluations: z
+        .number()
+        .int()
+        .positive()
+        .optional()
+        .describe('Most task-LM example evaluations; no limit when left out'),
+      minutes: z.number().positive().max(100_000).default(10).describe('Most minutes of search'),
+      usd: z.number().nonnegative().default(0).describe('Most US dollars for paid services'),
+    })
+    .prefault({})
+    .describe('Where the search ends: at whichever limit comes first'),
+  seed: z
+    .number()
+    .int()
+    .min(0)
+    .max(2 ** 53 - 1)
+    .default(1)
+    .describe('Seed of all randomness'),
+  precision: z
+    .strictObject({
+      search: z.enum(['int8', 'float32']).default('int8').describe('Precision while searching'),
+    })
+    .prefault({})
+    .describe('Finalists are always scored again in float32'),
+  device: z.enum(['cpu', 'webgpu', 'cuda']).default('cpu').describe('Where tensors are computed'),
+});
+
+/** A configuration with every default filled in. */
+export type Config = z.infer<typeof configSchema>;
+
+/** JSON Schema of the file, for editors. */
+export function configJsonSchema(): object {
+  const schema = z.toJSONSchema(configSchema, { io: 'input' });
+  return { ...schema, title: 'Whetstone configuration' };
+}

@@ -1,0 +1,127 @@
+import { mkdtemp, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { ConfigError } from '../errors.ts';
+import { configJsonSchema, loadConfig, parseConfig } from './config.ts';
+
+const MINIMAL = `task:
+  data: reviews.csv
+  input: text
+  gold: label
+  labels: { "0": bad, "1": good }
+`;
+
+describe('parseConfig', () => {
+  it('fills in every default', () => {
+    expect(parseConfig(MINIMAL)).toMatchObject({
+      taskLm: 'local:smollm2-135m-instruct',
+      method: { name: 'soft-q' },
+      budget: { minutes: 10, usd: 0 },
+      precision: { search: 'int8' },
+      device: 'cpu',
+      seed: 1,
+    });
+  });
+
+  it.each([
+    [`${MINIMAL}devise: cpu\n`, 'whetstone.yaml:6:1: devise: unknown key (did you mean device?)'],
+    [
+      `${MINIMAL}budget: {minuts: 2}\n`,
+      'whetstone.yaml:6:10: budget.minuts: unknown key (did you mean minutes?)',
+    ],
+    [`${MINIMAL}seed: often\n`, 'whetstone.yaml:6:1: seed: expected number, got "often"'],
+    [
+      `${MINIMAL}device: gpu\n`,
+      'whetstone.yaml:6:1: device: expected cpu or webgpu or cuda, got "gpu"',
+    ],
+    [
+      `${MINIMAL}budget:\n  minutes: 0\n`,
+      'whetstone.yaml:7:3: budget.minutes: expected more than 0, got 0',
+    ],
+    ['task: 3\n', 'whetstone.yaml:1:1: task: expected object, got 3'],
+    ['', 'whetstone.yaml: task: expected object, got nothing'],
+    ['- a\n', 'whetstone.yaml: expected keys like "task:", got a list'],
+  ])('%j', (text, message) => {
+    expect(() => parseConfig(text)).toThrow(new ConfigError(message));
+  });
+
+  it('says where the YAML breaks', () => {
+    expect(() => parseConfig('task:\n  data: [a\nseed: 1\n')).toThrow(/^whetstone.yaml:\d+:\d+: /);
+  });
+
+  it('refuses aliases that grow', () => {
+    let text = 'a: &a [x, x, x, x, x, x, x, x, x]\n';
+    for (const [to, from] of ['ba', 'cb', 'dc', 'ed', 'fe']) {
+      text += `${to}: &${to} [${Array(9).fill(`*${from}`).join(', ')}]\n`;
+    }
+    expect(() => parseConfig(text)).toThrow(/alias/);
+  });
+
+  it('refuses endless nesting', () => {
+    expect(() => parseConfig('['.repeat(100_000))).toThrow(ConfigError);
+    expect(() => parseConfig('- '.repeat(100_000))).toThrow(ConfigError);
+  });
+
+  it('throws nothing but ConfigError, whatever the text', () => {
+    const edit = fc.tuple(fc.nat(MINIMAL.length), fc.nat(6), fc.string({ maxLength: 6 }));
+    fc.assert(
+      fc.property(fc.array(edit, { minLength: 1, maxLength: 4 }), (edits) => {
+        let text = MINIMAL;
+        for (const [at, cut, put] of edits) text = text.slice(0, at) + put + text.slice(at + cut);
+        try {
+          parseConfig(text);
+        } catch (error) {
+          if (!(error instanceof ConfigError)) throw error;
+        }
+      }),
+      { numRuns: 10_000, seed: 1 },
+    );
+  });
+});
+
+describe('--set', () => {
+  it('overrides by dotted path, with YAML scalars', () => {
+    const set = ['method.name=random', 'budget.minutes=0.5', 'task.template={prompt} {input}'];
+    const config = parseConfig(MINIMAL, {
+      set: [...set.slice(0, 2), `${set[2]!.replace('=', '="')}"`],
+    });
+    expect(config.method.name).toBe('random');
+    expect(config.budget.minutes).toBe(0.5);
+    expect(config.task.template).toBe('{prompt} {input}');
+  });
+  it('keeps the method its options', () => {
+    expect(
+      parseConfig(MINIMAL, { set: ['method.name=x', 'method.promptTokens=7'] }).method,
+    ).toEqual({
+      name: 'x',
+      promptTokens: 7,
+    });
+  });
+  it.each([
+    ['minutes', '--set minutes: expected key=value, as in budget.minutes=2'],
+    ['budget.minutes=soon', '--set budget.minutes: budget.minutes: expected number, got "soon"'],
+    ['__proto__.x=1', '--set __proto__.x=1: expected key=value, as in budget.minutes=2'],
+  ])('refuses %s', (set, message) => {
+    expect(() => parseConfig(MINIMAL, { set: [set] })).toThrow(new ConfigError(message));
+  });
+});
+
+describe('loadConfig', () => {
+  it('names a file that is not there, and one that is too large', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'whetstone-config-'));
+    const path = join(folder, 'w.yaml');
+    await expect(loadConfig(path)).rejects.toThrow(/no such file.*whetstone init/);
+    await writeFile(path, `# ${'x'.repeat(2 ** 20)}`);
+    await expect(loadConfig(path)).rejects.toThrow(/at most 1 MB/);
+    await writeFile(path, MINIMAL);
+    expect(await loadConfig(path)).toMatchObject({ folder, path });
+  });
+});
+
+it('exports a JSON Schema with descriptions and without required defaults', () => {
+  const schema = configJsonSchema() as { required: string[]; properties: { seed: object } };
+  expect(schema.required).toEqual(['task']);
+  expect(schema.properties.seed).toMatchObject({ description: 'Seed of all randomness' });
+});

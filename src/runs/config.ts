@@ -1,0 +1,234 @@
+/**
+ * `whetstone.yaml` becomes a checked configuration: size and alias limits first, `--set` overrides
+ * on top, then the schema. Every complaint names file, line and column, or the override at fault.
+ */
+import { readFile, stat } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
+import { type Document, isMap, isNode, LineCounter, parseDocument } from 'yaml';
+import type { z } from 'zod';
+import { ConfigError } from '../errors.ts';
+import { suggestion } from '../util/suggest.ts';
+import { visible } from '../util/text.ts';
+import { type Config, configSchema } from './config-schema.ts';
+
+export { type Config, configJsonSchema, configSchema } from './config-schema.ts';
+
+const MAX_BYTES = 2 ** 20;
+const MAX_ALIASES = 50;
+const MAX_DEPTH = 32;
+
+export interface LoadedConfig {
+  readonly config: Config;
+  /** Absolute path of the file. */
+  readonly path: string;
+  /** Paths in the configuration are relative to this folder. */
+  readonly folder: string;
+}
+
+interface Source {
+  /** How the file is named in messages. */
+  readonly label: string;
+  readonly document: Document;
+  readonly lines: LineCounter;
+  /** Dotted paths that `--set` gave. */
+  readonly overridden: readonly string[];
+}
+
+/**
+ * Reads and checks a configuration file.
+ * @throws ConfigError that says where and what
+ */
+export async function loadConfig(
+  path: string,
+  options: { set?: readonly string[] | undefined } = {},
+): Promise<LoadedConfig> {
+  const text = await readConfigFile(path);
+  const config = parseConfig(text, { label: path, set: options.set });
+  const absolute = resolve(path);
+  return { config, path: absolute, folder: dirname(absolute) };
+}
+
+/**
+ * Checks the text of a configuration.
+ * @throws ConfigError
+ */
+export function parseConfig(
+  text: string,
+  options: { label?: string; set?: readonly string[] | undefined } = {},
+): Config {
+  const { label = 'whetstone.yaml', set = [] } = options;
+  const lines = new LineCounter();
+  const document = parseYaml(text, label, lines);
+  const data = toPlain(document, label);
+  const overridden = set.map((assignment) => applySet(data, assignment));
+  const parsed = configSchema.safeParse(data);
+  if (parsed.success) return parsed.data;
+  const source = { label, document, lines, overridden };
+  const [first, ...rest] = parsed.error.issues.flatMap((issue) => flatten(issue));
+  const more = rest.length === 0 ? '' : ` (and ${rest.length} more)`;
+  throw new ConfigError(`${complaint(first!, data, source)}${more}`);
+}
+
+async function readConfigFile(path: string): Promise<string> {
+  try {
+    const { size } = await stat(path);
+    if (size > MAX_BYTES) {
+      throw new ConfigError(`${path}: ${size} bytes, expected a configuration of at most 1 MB`);
+    }
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (error instanceof ConfigError) throw error;
+    if (code === 'ENOENT') {
+      throw new ConfigError(`${path}: no such file; make one with "whetstone init"`);
+    }
+    throw new ConfigError(`${path}: cannot be read (${code ?? String(error)})`);
+  }
+}
+
+function parseYaml(text: string, label: string, lineCounter: LineCounter): Document {
+  let document: Document;
+  try {
+    refuseDepth(text, label);
+    document = parseDocument(text, { lineCounter, prettyErrors: false, uniqueKeys: true });
+  } catch (error) {
+    if (error instanceof ConfigError) throw error;
+    throw new ConfigError(`${label}: not readable as YAML (${(error as Error).message})`);
+  }
+  const [problem] = document.errors;
+  if (problem !== undefined) {
+    const { line, col } = lineCounter.linePos(problem.pos[0]);
+    throw new ConfigError(`${label}:${line}:${col}: ${visible(problem.message)}`);
+  }
+  return document;
+}
+
+/** Flow collections nested without end would exhaust the parser's stack. */
+function refuseDepth(text: string, label: string): void {
+  if (/(?:[[{]\s*){33,}/.test(text) || /^(?:[-?:] ?){33,}/m.test(text)) {
+    throw new ConfigError(`${label}: nested deeper than ${MAX_DEPTH} levels`);
+  }
+}
+
+function toPlain(document: Document, label: string): Record<string, unknown> {
+  let data: unknown;
+  try {
+    data = document.toJS({ maxAliasCount: MAX_ALIASES });
+  } catch (error) {
+    throw new ConfigError(`${label}: ${visible((error as Error).message)}`);
+  }
+  if (data === null || data === undefined) return {};
+  if (typeof data !== 'object' || Array.isArray(data)) {
+    throw new ConfigError(`${label}: expected keys like "task:", got ${describe(data)}`);
+  }
+  return data as Record<string, unknown>;
+}
+
+/** Puts `a.b=c` into `data`; returns the dotted path. */
+function applySet(data: Record<string, unknown>, assignment: string): string {
+  const at = assignment.indexOf('=');
+  const path = assignment.slice(0, Math.max(at, 0)).trim();
+  const keys = path.split('.');
+  if (at <= 0 || keys.some((key) => key === '' || key === '__proto__')) {
+    throw new ConfigError(`--set ${assignment}: expected key=value, as in budget.minutes=2`);
+  }
+  const text = assignment.slice(at + 1);
+  const parsed = parseYaml(text, `--set ${path}`, new LineCounter());
+  let node = data;
+  for (const key of keys.slice(0, -1)) {
+    const next = Object.hasOwn(node, key) ? node[key] : undefined;
+    if (next === null || typeof next !== 'object' || Array.isArray(next)) node[key] = {};
+    node = node[key] as Record<string, unknown>;
+  }
+  node[keys.at(-1)!] = text === '' ? '' : parsed.toJS({ maxAliasCount: 0 });
+  return path;
+}
+
+/** An issue of a union is as clear as the alternative that came furthest. */
+function flatten(issue: z.core.$ZodIssue): z.core.$ZodIssue[] {
+  if (issue.code !== 'invalid_union') return [issue];
+  const furthest = issue.errors
+    .flat()
+    .filter((inner) => inner.path.length > 0 || inner.code === 'unrecognized_keys')
+    .map((inner) => ({ ...inner, path: [...issue.path, ...inner.path] }));
+  return furthest.length > 0 ? furthest.slice(0, 1) : [issue];
+}
+
+/** "whetstone.yaml:7:3: task.inptu: unknown key (did you mean input?)" */
+function complaint(issue: z.core.$ZodIssue, data: unknown, source: Source): string {
+  const path = issue.path.map(String);
+  if (issue.code === 'unrecognized_keys') {
+    const key = issue.keys[0]!;
+    const known = keysAt(path).filter((name) => name !== key);
+    const full = [...path, key];
+    return `${where(full, source)}: ${visible(full.join('.'))}: unknown key${suggestion(key, known)}`;
+  }
+  const value = path.reduce<unknown>((node, key) => (node as never)?.[key], data);
+  const name = path.length === 0 ? 'the configuration' : visible(path.join('.'));
+  return `${where(path, source)}: ${name}: ${expectation(issue, value)}`;
+}
+
+function expectation(issue: z.core.$ZodIssue, value: unknown): string {
+  const got = value === undefined ? 'nothing' : describe(value);
+  if (issue.code === 'invalid_type') return `expected ${issue.expected}, got ${got}`;
+  if (issue.code === 'invalid_value') {
+    return `expected ${issue.values.map(String).join(' or ')}, got ${got}`;
+  }
+  if (issue.code === 'too_small') {
+    return `expected ${issue.inclusive ? 'at least' : 'more than'} ${issue.minimum}${lengthUnit(issue.origin)}, got ${got}`;
+  }
+  if (issue.code === 'too_big') {
+    return `expected at most ${issue.maximum}${lengthUnit(issue.origin)}, got ${got}`;
+  }
+  return `${issue.message.replace(/^Invalid input: /, '')}, got ${got}`;
+}
+
+function lengthUnit(origin: string): string {
+  if (origin === 'string') return ' characters';
+  return origin === 'array' || origin === 'set' ? ' entries' : '';
+}
+
+/** File, line and column of a path, or the override that set it. */
+function where(path: readonly string[], source: Source): string {
+  const dotted = path.join('.');
+  const override = source.overridden.findLast((set) => `${dotted}.`.startsWith(`${set}.`));
+  if (override !== undefined) return `--set ${override}`;
+  let offset: number | undefined;
+  let node: unknown = source.document.contents;
+  for (const key of path) {
+    if (!isMap(node)) break;
+    const pair = node.items.find((item) => String(item.key) === key);
+    if (pair === undefined) break;
+    if (isNode(pair.key)) offset = pair.key.range?.[0];
+    node = pair.value;
+  }
+  if (offset === undefined) return source.label;
+  const { line, col } = source.lines.linePos(offset);
+  return `${source.label}:${line}:${col}`;
+}
+
+/** Keys that the schema knows at a path. */
+function keysAt(path: readonly string[]): string[] {
+  let schema: unknown = configSchema;
+  for (const key of [...path, undefined]) {
+    schema = unwrap(schema);
+    if (key === undefined) break;
+    schema = (schema as { shape?: Record<string, unknown> }).shape?.[key];
+  }
+  return Object.keys((schema as { shape?: object } | undefined)?.shape ?? {});
+}
+
+function unwrap(schema: unknown): unknown {
+  let inner = schema as { def?: { innerType?: unknown; options?: unknown[] } } | undefined;
+  while (inner?.def?.innerType !== undefined) inner = inner.def.innerType as typeof inner;
+  const options = inner?.def?.options;
+  return options?.find((option) => (option as { shape?: object }).shape !== undefined) ?? inner;
+}
+
+function describe(value: unknown): string {
+  if (value === null) return 'nothing';
+  if (Array.isArray(value)) return 'a list';
+  if (typeof value === 'object') return 'a group of keys';
+  const text = visible(JSON.stringify(value) ?? String(value));
+  return text.length > 60 ? `${text.slice(0, 57)}…` : text;
+}

@@ -1,0 +1,140 @@
+/**
+ * What a run says while it works and at its end: one plain record an event, told apart by `kind`.
+ * The same records are drawn on a terminal, printed as JSON Lines, and stored. A field once given
+ * keeps its name and meaning.
+ */
+import type { Progress } from '../util/progress.ts';
+
+/** A score on one split with its 95% interval; `score` is a share between 0 and 1. */
+export interface SplitScore {
+  readonly score: number;
+  readonly interval: readonly [low: number, high: number];
+  readonly examples: number;
+}
+
+/** One prompt tried on one example. */
+export interface Episode {
+  readonly prompt: string;
+  readonly input: string;
+  /** What the task LM answered: the label word it prefers. */
+  readonly answer: string;
+  readonly gold: string;
+  readonly reward: number;
+}
+
+export interface StartEvent {
+  readonly kind: 'start';
+  readonly runId: string;
+  readonly method: string;
+  readonly task: string;
+  readonly taskLm: string;
+  readonly policyLm: string;
+  /** Numbers of examples. */
+  readonly examples: { readonly train: number; readonly validation: number; readonly test: number };
+  readonly seed: number;
+}
+
+export interface StepEvent {
+  readonly kind: 'step';
+  readonly step: number;
+  /** Mean reward of the step's prompts. */
+  readonly reward: number;
+  /** Mean entropy of the policy per token, in nats; absent for methods without a policy. */
+  readonly entropy?: number;
+  readonly bestPrompt: string;
+  readonly bestReward: number;
+  readonly promptsPerSecond: number;
+  /** Task-LM example evaluations so far. */
+  readonly evaluations: number;
+  /** Share of the budget that is spent, 0 to 1. */
+  readonly spent?: number;
+  readonly secondsLeft?: number;
+  readonly episode?: Episode;
+}
+
+/** A prompt was scored on the validation split. */
+export interface ValidationEvent {
+  readonly kind: 'validation';
+  readonly prompt: string;
+  readonly validation: SplitScore;
+  readonly step?: number;
+}
+
+export type ProgressEvent = { readonly kind: 'progress' } & Progress;
+
+export interface WarningEvent {
+  readonly kind: 'warning';
+  readonly message: string;
+}
+
+/** A line of the final table. */
+export interface ResultRow {
+  /** "a human prompt", "best of 24 human prompts", "soft-q". */
+  readonly method: string;
+  readonly prompt: string;
+  readonly validation: SplitScore;
+  readonly test: SplitScore;
+}
+
+export interface OptimizeResult {
+  readonly kind: 'result';
+  readonly method: string;
+  readonly prompt: string;
+  /** Token ids of the prompt as text, tokenised afresh. */
+  readonly promptTokens: readonly number[];
+  readonly train: SplitScore;
+  readonly validation: SplitScore;
+  readonly test: SplitScore;
+  readonly evaluations: number;
+  readonly seconds: number;
+  readonly runId: string;
+  /** Other prompts measured the same way, for comparison; the found one is the last. */
+  readonly rows?: readonly ResultRow[];
+}
+
+export interface EvaluateResult {
+  readonly kind: 'result';
+  readonly prompt: string;
+  readonly split: SplitName;
+  readonly score: number;
+  readonly interval: readonly [low: number, high: number];
+  readonly examples: number;
+  readonly perClass: readonly ClassScore[];
+}
+
+export interface ClassScore {
+  readonly gold: string;
+  readonly word: string;
+  readonly examples: number;
+  readonly recall: number;
+}
+
+export interface ScoreResult {
+  readonly kind: 'result';
+  /** Ids of the text, with what the model itself puts around it. */
+  readonly tokens: readonly number[];
+  readonly top: readonly {
+    readonly id: number;
+    readonly token: string;
+    readonly logProb: number;
+  }[];
+}
+
+export interface ErrorEvent {
+  readonly kind: 'error';
+  readonly code: string;
+  readonly message: string;
+}
+
+export type SplitName = 'train' | 'validation' | 'test';
+
+export type RunEvent =
+  | StartEvent
+  | StepEvent
+  | ValidationEvent
+  | ProgressEvent
+  | WarningEvent
+  | OptimizeResult
+  | ErrorEvent;
+
+export type OnEvent = (event: RunEvent) => void;
