@@ -5,7 +5,7 @@ import { WeightsError } from '../errors.ts';
 import { dequantize, storedTypes } from './dequantize.ts';
 import { FileReader } from './file-reader.ts';
 import type { MetadataValue, StoredTensor, StoredType, WeightFile } from './weight-file.ts';
-import { checkOverlaps, weightFile } from './weight-file.ts';
+import { checkOverlaps, weightFile } from './opened-weights.ts';
 
 /** The format's own bound on its header. */
 const MAX_HEADER = 100_000_000;
