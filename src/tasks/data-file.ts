@@ -7,6 +7,7 @@ import { extname } from 'node:path';
 import { pipeline, Readable } from 'node:stream';
 import { CsvError, parse } from 'csv-parse';
 import { ConfigError, DataError } from '../errors.ts';
+import { excerpt } from './excerpt.ts';
 import { maxRowLength, readLines, readText } from './text-stream.ts';
 
 export interface TableRow {
@@ -86,12 +87,12 @@ function checkHeader(path: string, fields: string[]): string[] {
   if (columns.length === 1 && /[;\t]|,/.test(only!)) {
     const ending = extname(path).toLowerCase();
     const expected = ending === '.csv' ? 'commas' : 'tabs';
-    throw at(path, 1, `is one column "${shorten(only!)}", expected ${expected} between columns`);
+    throw at(path, 1, `is one column "${excerpt(only!)}", expected ${expected} between columns`);
   }
   const seen = new Set<string>();
   for (const column of columns) {
     if (column !== '' && seen.has(column)) {
-      throw at(path, 1, `names the column "${shorten(column)}" twice; rename one of them`);
+      throw at(path, 1, `names the column "${excerpt(column)}" twice; rename one of them`);
     }
     seen.add(column);
   }
@@ -162,10 +163,10 @@ function parseObject(path: string, row: number, text: string): object {
   try {
     value = JSON.parse(text);
   } catch {
-    throw at(path, row, `is not JSON, expected one object a line, got ${shorten(text)}`);
+    throw at(path, row, `is not JSON, expected one object a line, got ${excerpt(text)}`);
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw at(path, row, `is not a JSON object, got ${shorten(text)}`);
+    throw at(path, row, `is not a JSON object, got ${excerpt(text)}`);
   }
   return value;
 }
@@ -173,14 +174,9 @@ function parseObject(path: string, row: number, text: string): object {
 function checkField(path: string, row: number, column: string, field: string): void {
   if (field.length <= maxFieldLength) return;
   const size = `${field.length} characters, at most ${maxFieldLength} are read`;
-  throw at(path, row, `column "${shorten(column)}" has ${size}`);
+  throw at(path, row, `column "${excerpt(column)}" has ${size}`);
 }
 
 function at(path: string, row: number, problem: string): DataError {
   return new DataError(`data file ${path}: row ${row} ${problem}`);
-}
-
-function shorten(text: string): string {
-  const line = text.replace(/\s+/g, ' ').trim();
-  return line.length > 40 ? `${line.slice(0, 39)}…` : line;
 }

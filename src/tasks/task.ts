@@ -37,6 +37,11 @@ export interface Task {
   readonly train: readonly Example[];
   readonly validation: readonly Example[];
   readonly test: SealedSplit;
-  /** SHA-256 of each data file, by its path as configured, and of each split's examples. */
+  /**
+   * SHA-256 of each data file by its path as configured, and of each split's examples by
+   * `split:train`, `split:validation`, `split:test`.
+   */
   readonly hashes: Readonly<Record<string, string>>;
+  /** What the data's owner should know: repeated texts, conflicting labels, unused words. */
+  readonly warnings: readonly string[];
 }

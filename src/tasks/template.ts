@@ -5,6 +5,7 @@
  * holds `{prompt}` stays as it is. Tokenising is left to the environment.
  */
 import { ConfigError } from '../errors.ts';
+import { excerpt } from './excerpt.ts';
 
 export type Slot = 'input' | 'prompt' | 'mask';
 export type TemplatePart =
@@ -126,7 +127,7 @@ export function splitAtPrompt(
 function slotOf(source: string, piece: string): Slot {
   const name = piece.slice(1, -1);
   const slot = slots.find((known) => known === name);
-  if (slot === undefined) throw wrong(source, `unknown slot ${shorten(piece)}`, `, ${escapeHint}`);
+  if (slot === undefined) throw wrong(source, `unknown slot ${excerpt(piece)}`, `, ${escapeHint}`);
   return slot;
 }
 
@@ -135,9 +136,5 @@ function loneBrace(source: string, brace: string): ConfigError {
 }
 
 function wrong(source: string, what: string, hint = ''): ConfigError {
-  return new ConfigError(`template "${shorten(source)}": ${what}; ${knownSlots}${hint}`);
-}
-
-function shorten(text: string): string {
-  return text.length > 80 ? `${text.slice(0, 79)}…` : text;
+  return new ConfigError(`template "${excerpt(source, 80)}": ${what}; ${knownSlots}${hint}`);
 }

@@ -1,0 +1,30 @@
+/** Tasks: data files, splits, templates, label words, metrics and rewards. */
+export {
+  dataFilesSchema,
+  type ParsedTaskConfig,
+  splitSharesSchema,
+  type TaskConfig,
+  taskConfigSchema,
+} from './config.ts';
+export { readTable, type TableRow } from './data-file.ts';
+export { demoFolder, demoTaskConfig } from './demo.ts';
+export { type LoadTaskOptions, loadTask } from './load-task.ts';
+export { accuracy, type ClassMetrics, macroF1, perClass, predictLabel } from './metrics.ts';
+export { type RewardFunction, type RewardName, rewardNames, rewards } from './rewards/index.ts';
+export { sealSplit } from './sealed-split.ts';
+export { apportion, sampleStratified, splitStratified, takeShots } from './split.ts';
+export type { Example, SealedSplit, Task, TaskClass } from './task.ts';
+export {
+  causalTemplate,
+  checkTemplateFits,
+  hasSlot,
+  maskedTemplate,
+  parseTemplate,
+  renderTemplate,
+  type Slot,
+  type SlotValues,
+  splitAtPrompt,
+  type Template,
+  type TemplatePart,
+} from './template.ts';
+export { labelTokens, resolveClasses } from './verbalizer.ts';

@@ -1,0 +1,132 @@
+/**
+ * The two columns of a data file that a task needs: input and gold label, found by name or guessed,
+ * with the row each came from.
+ */
+import { ConfigError, DataError } from '../errors.ts';
+import { suggestion } from '../util/suggest.ts';
+import { readTable, type TableRow } from './data-file.ts';
+import { excerpt } from './excerpt.ts';
+import { maxClasses } from './verbalizer.ts';
+
+export interface LabelledRow {
+  readonly row: number;
+  /** Trimmed, not empty. */
+  readonly input: string;
+  /** Trimmed, not empty. */
+  readonly gold: string;
+}
+
+export interface LabelledFile {
+  /** As configured. */
+  readonly path: string;
+  readonly rows: readonly LabelledRow[];
+  /** Each gold label and the place where it was first seen. */
+  readonly golds: ReadonlyMap<string, string>;
+}
+
+export interface ColumnNames {
+  readonly input?: string | undefined;
+  readonly gold?: string | undefined;
+}
+
+const inputGuesses = ['text', 'sentence', 'input', 'review', 'question', 'content', 'message', 'comment', 'body', 'utterance', 'title']; // biome-ignore format: one list
+const goldGuesses = ['label', 'labels', 'gold', 'class', 'target', 'category', 'sentiment', 'answer', 'intent']; // biome-ignore format: one list
+
+const maxRows = 1_000_000;
+/** All inputs of one file together, in UTF-16 code units. */
+const maxTextLength = 1 << 28;
+
+/**
+ * Reads the labelled rows of one file; `path` is where it lies, `shownPath` what messages call it.
+ * @throws ConfigError for an unknown column; DataError as `readTable`, and for empty fields
+ */
+export async function readLabelledRows(
+  path: string,
+  shownPath: string,
+  names: ColumnNames,
+): Promise<LabelledFile> {
+  const rows: LabelledRow[] = [];
+  const golds = new Map<string, string>();
+  let columns: { input: string; gold: string } | undefined;
+  let textLength = 0;
+  for await (const tableRow of readTable(path)) {
+    columns ??= findColumns(shownPath, [...tableRow.values.keys()], names);
+    const { row } = tableRow;
+    const input = fieldOf(shownPath, tableRow, columns.input);
+    const gold = fieldOf(shownPath, tableRow, columns.gold);
+    rows.push({ row, input, gold });
+    if (!golds.has(gold)) golds.set(gold, `${shownPath} row ${row}`);
+    textLength += input.length;
+    if (golds.size > maxClasses) throw tooManyLabels(shownPath, columns.gold);
+    if (rows.length > maxRows || textLength > maxTextLength) throw tooLarge(shownPath, row);
+  }
+  return { path: shownPath, rows, golds };
+}
+
+/** Names of the two columns among those that exist. */
+function findColumns(path: string, existing: readonly string[], names: ColumnNames) {
+  const input = findColumn(path, existing, 'input', names.input, inputGuesses);
+  const gold = findColumn(path, existing, 'gold', names.gold, goldGuesses);
+  if (input === gold) {
+    throw new ConfigError(
+      `data file ${path}: input and gold are the same column "${excerpt(input)}"; ` +
+        `it has ${listColumns(existing)}`,
+    );
+  }
+  return { input, gold };
+}
+
+function findColumn(
+  path: string,
+  existing: readonly string[],
+  role: 'input' | 'gold',
+  name: string | undefined,
+  guesses: readonly string[],
+): string {
+  if (name !== undefined) {
+    if (existing.includes(name)) return name;
+    const near = existing.length > 12 ? suggestion(name, existing) : '';
+    throw new ConfigError(
+      `data file ${path} has no column "${excerpt(name)}" (task.${role})${near}; ` +
+        `it has ${listColumns(existing)}`,
+    );
+  }
+  for (const guess of guesses) {
+    const column = existing.find((c) => c.toLowerCase() === guess);
+    if (column !== undefined) return column;
+  }
+  throw new ConfigError(
+    `data file ${path}: which column is the ${role}? set task.${role} to one of ` +
+      listColumns(existing),
+  );
+}
+
+function fieldOf(path: string, { row, values }: TableRow, column: string): string {
+  const value = values.get(column)?.trim();
+  if (value !== undefined && value !== '') return value;
+  const problem = value === undefined ? 'no text' : 'nothing';
+  throw new DataError(
+    `data file ${path}: row ${row} has ${problem} in column "${excerpt(column)}"; ` +
+      'fill it in or remove the row',
+  );
+}
+
+function listColumns(columns: readonly string[]): string {
+  const shown = columns.slice(0, 20).map((column) => `"${excerpt(column)}"`);
+  const rest = columns.length - shown.length;
+  return shown.join(', ') + (rest > 0 ? ` and ${rest} more` : '');
+}
+
+function tooManyLabels(path: string, column: string): ConfigError {
+  return new ConfigError(
+    `data file ${path}: column "${excerpt(column)}" holds more than ${maxClasses} different ` +
+      'labels; is task.gold the right column?',
+  );
+}
+
+function tooLarge(path: string, row: number): DataError {
+  return new DataError(
+    `data file ${path} is too large at row ${row}: at most ${maxRows} rows and ` +
+      `${maxTextLength} characters of input are read; take a part of it`,
+  );
+}

@@ -1,0 +1,227 @@
+/**
+ * From a configuration to a task: reads the data files, finds the classes, checks what would make a
+ * result worthless (leaks between splits, one label only), and divides what is not divided yet.
+ */
+import { basename, dirname, extname, resolve } from 'node:path';
+import { ConfigError, DataError } from '../errors.ts';
+import { sha256, sha256File } from '../util/hash.ts';
+import { createRng, type Rng } from '../util/rng.ts';
+import { type ParsedTaskConfig, type TaskConfig, taskConfigSchema } from './config.ts';
+import { findRepeats, refuseSharedTexts, summarise } from './duplicates.ts';
+import { excerpt } from './excerpt.ts';
+import { type LabelledFile, type LabelledRow, readLabelledRows } from './labelled-rows.ts';
+import { sealSplit } from './sealed-split.ts';
+import { sampleStratified, splitStratified, takeShots } from './split.ts';
+import type { Example, Task, TaskClass } from './task.ts';
+import { causalTemplate, checkTemplateFits, maskedTemplate, parseTemplate } from './template.ts';
+import { resolveClasses } from './verbalizer.ts';
+
+export interface LoadTaskOptions {
+  /** Relative paths start here: the configuration file's folder. */
+  readonly baseFolder: string;
+  /** For drawing splits, unless `split.seed` says otherwise. */
+  readonly seed: number | string;
+  /** Kind of the task LM: chooses the default template and checks a given one. */
+  readonly taskLm?: 'causal' | 'masked';
+}
+
+type SplitName = 'train' | 'validation' | 'test';
+const splitNames: readonly SplitName[] = ['train', 'validation', 'test'];
+
+/**
+ * Loads a task.
+ * @throws ConfigError when the configuration cannot be meant, DataError when the data cannot be a task
+ */
+export async function loadTask(config: TaskConfig, options: LoadTaskOptions): Promise<Task> {
+  const parsed = parseConfig(config);
+  const lm = options.taskLm ?? 'causal';
+  const template = parseTemplate(
+    parsed.template ?? (lm === 'masked' ? maskedTemplate : causalTemplate),
+  );
+  if (options.taskLm !== undefined) checkTemplateFits(template, lm);
+  const paths = typeof parsed.data === 'string' ? { train: parsed.data } : parsed.data;
+  const files = await readFiles(paths, parsed, options.baseFolder);
+  const classes = resolveClasses(firstSeen([...files.values()]), parsed.labels);
+  const { splits, warnings } = divide(files, classes, parsed, options.seed);
+  const hashes: Record<string, string> = {};
+  for (const { path } of files.values()) {
+    hashes[path] = await sha256File(resolve(options.baseFolder, path));
+  }
+  for (const name of splitNames) {
+    hashes[`split:${name}`] = sha256(splits[name].map(({ id }) => id).join('\n'));
+  }
+  return {
+    kind: 'classification',
+    name: parsed.name ?? nameOf(resolve(options.baseFolder, paths.train)),
+    description: parsed.description ?? describe(classes),
+    classes,
+    template,
+    train: splits.train,
+    validation: splits.validation,
+    test: sealSplit(splits.test),
+    hashes,
+    warnings: [...unusedWords(classes, files), ...warnings],
+  };
+}
+
+function parseConfig(config: TaskConfig): ParsedTaskConfig {
+  const result = taskConfigSchema.safeParse(config);
+  if (result.success) return result.data;
+  const { path, message } = result.error.issues[0]!;
+  throw new ConfigError(`${['task', ...path.map(String)].join('.')}: ${message}`);
+}
+
+async function readFiles(
+  paths: { readonly [name in SplitName]?: string | undefined },
+  { input, gold }: ParsedTaskConfig,
+  baseFolder: string,
+): Promise<Map<SplitName, LabelledFile>> {
+  const files = new Map<SplitName, LabelledFile>();
+  const places = new Map<string, SplitName>();
+  for (const name of splitNames) {
+    const path = paths[name];
+    if (path === undefined) continue;
+    const place = resolve(baseFolder, path);
+    const other = places.get(place);
+    if (other !== undefined) {
+      throw new ConfigError(
+        `task.data: ${other} and ${name} are the same file ${path}; ` +
+          'name it once as data: <path> to have it divided',
+      );
+    }
+    places.set(place, name);
+    files.set(name, await readLabelledRows(place, path, { input, gold }));
+  }
+  refuseSharedTexts([...files.values()]);
+  return files;
+}
+
+/** The three splits: files as given, missing ones carved out of train. */
+function divide(
+  files: ReadonlyMap<SplitName, LabelledFile>,
+  classes: readonly TaskClass[],
+  config: ParsedTaskConfig,
+  seed: number | string,
+): { splits: Record<SplitName, readonly Example[]>; warnings: string[] } {
+  const rng = createRng(config.split?.seed ?? seed).fork('task');
+  const golds = classes.map(({ gold }) => gold);
+  const missing = splitNames.filter((name) => !files.has(name));
+  const warnings: string[] = [];
+  const splits: { [name in SplitName]?: readonly Example[] } = {};
+  for (const [name, file] of files) {
+    const isDivided = name === 'train' && missing.length > 0;
+    const { unique, repeats, conflicts } = findRepeats(file);
+    const outcome = isDivided ? 'the first of each is kept' : 'all are kept';
+    warnings.push(
+      ...summarise('texts that stand twice', repeats, outcome),
+      ...summarise('texts with two different labels', conflicts, outcome),
+    );
+    const examples = toExamples(isDivided ? unique : file.rows, golds);
+    const size = config.maxExamples ?? Number.POSITIVE_INFINITY;
+    splits[name] = sampleStratified(examples, size, rng.fork(name));
+  }
+  Object.assign(splits, carve(splits.train!, missing, config, golds, rng));
+  if (config.shots !== undefined && splits.validation !== undefined && files.has('validation')) {
+    const names = { golds };
+    const drawn = takeShots(splits.validation, config.shots, ['validation'], rng, names);
+    splits.validation = drawn.parts[0]!;
+  }
+  const whole = splits as Record<SplitName, readonly Example[]>;
+  warnings.push(...checkLabels(whole, golds));
+  return { splits: whole, warnings };
+}
+
+/** Train and the missing splits, out of the examples of the train file. */
+function carve(
+  pool: readonly Example[],
+  missing: readonly SplitName[],
+  { shots, split }: ParsedTaskConfig,
+  golds: readonly string[],
+  rng: Rng,
+): { [name in SplitName]?: readonly Example[] } {
+  const shares = { train: 0.5, validation: 0.2, test: 0.3, ...split };
+  if (shots === undefined) {
+    const names: SplitName[] = ['train', ...missing];
+    const parts = names.map((name) => ({ name, share: shares[name] }));
+    const divided = splitStratified(pool, parts, rng, { golds });
+    return Object.fromEntries(names.map((name, i) => [name, divided[i]!]));
+  }
+  const names: SplitName[] = ['train', ...missing.filter((name) => name === 'validation')];
+  const { parts, rest } = takeShots(pool, shots, names, rng, { golds });
+  const carved = Object.fromEntries(names.map((name, i) => [name, parts[i]!]));
+  if (!missing.includes('test')) return carved;
+  const absent = golds.findIndex(
+    (_, label) => pool.some((e) => e.label === label) && !rest.some((e) => e.label === label),
+  );
+  if (absent >= 0) {
+    throw new DataError(
+      `label "${excerpt(golds[absent]!)}" has no example left for the test split after ` +
+        `${shots} shots; lower task.shots or give a test file`,
+    );
+  }
+  return { ...carved, test: rest };
+}
+
+function toExamples(rows: readonly LabelledRow[], golds: readonly string[]): Example[] {
+  const labels = new Map(golds.map((gold, label) => [gold, label]));
+  return rows.map(({ input, gold }) => ({
+    id: sha256(`${input}\n${gold}`).slice(0, 16),
+    input,
+    label: labels.get(gold)!,
+  }));
+}
+
+/** Refuses a train split with one label; warns about labels that a split lacks. */
+function checkLabels(
+  splits: Record<SplitName, readonly Example[]>,
+  golds: readonly string[],
+): string[] {
+  const used = new Set(splitNames.flatMap((name) => [...labelsOf(splits[name])]));
+  return splitNames.flatMap((name) => {
+    const labels = labelsOf(splits[name]);
+    if (labels.size < 2 && name === 'train') {
+      const [only] = labels;
+      throw new DataError(
+        `the train split holds one label only, "${excerpt(golds[only!]!)}", expected at least ` +
+          'two; check task.gold and the file',
+      );
+    }
+    const absent = golds.filter((_, label) => used.has(label) && !labels.has(label));
+    const shown = absent.slice(0, 10).map((gold) => `"${excerpt(gold)}"`);
+    return absent.length === 0 ? [] : [`the ${name} split has no example of ${shown.join(', ')}`];
+  });
+}
+
+function labelsOf(examples: readonly Example[]): Set<number> {
+  return new Set(examples.map(({ label }) => label));
+}
+
+function unusedWords(
+  classes: readonly TaskClass[],
+  files: ReadonlyMap<SplitName, LabelledFile>,
+): string[] {
+  const seen = firstSeen([...files.values()]);
+  return classes
+    .filter(({ gold }) => !seen.has(gold))
+    .map(({ gold, word }) => `label "${excerpt(gold)}" (${excerpt(word)}) has no example`);
+}
+
+function firstSeen(files: readonly LabelledFile[]): Map<string, string> {
+  const seen = new Map<string, string>();
+  for (const { golds } of files) {
+    for (const [gold, place] of golds) if (!seen.has(gold)) seen.set(gold, place);
+  }
+  return seen;
+}
+
+function describe(classes: readonly TaskClass[]): string {
+  const words = classes.slice(0, 20).map(({ word }) => word);
+  if (words.length < classes.length) return `Classify the text: ${words.join(', ')} and others.`;
+  return `Classify the text as ${words.slice(0, -1).join(', ')} or ${words.at(-1)}.`;
+}
+
+/** The file's name without its ending; the folder's for a file that is called after a split. */
+function nameOf(path: string): string {
+  const name = basename(path, extname(path));
+  return name === 'train' ? basename(dirname(path)) || name : name;
+}
