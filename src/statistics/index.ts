@@ -1,0 +1,8 @@
+/** Intervals and tests for claims about results. */
+export { type BootstrapOptions, bootstrapMean, type Interval, quantile } from './bootstrap.ts';
+export { holm } from './holm.ts';
+export { mcnemarExact, mcnemarPaired } from './mcnemar.ts';
+export { normalQuantile } from './normal.ts';
+export { type PermutationResult, pairedPermutationTest } from './permutation.ts';
+export { ranks, spearman } from './spearman.ts';
+export { wilsonInterval } from './wilson.ts';
