@@ -101,6 +101,7 @@ function windowOf(json: Json, layers: number, type: string): Partial<ModelConfig
   const pattern = Number(json.sliding_window_pattern ?? 6);
   const windowed = Array.from({ length: layers }, (_, i) => {
     if (types) return types[i] === 'sliding_attention';
+    if (type.startsWith('qwen')) return i >= Number(json.max_window_layers ?? 28);
     return type === 'gemma3' ? (i + 1) % pattern !== 0 : true;
   });
   return { window, windowed };

@@ -6,8 +6,8 @@
 import { WeightsError } from '../errors.ts';
 import { dequantize, storedTypes } from './dequantize.ts';
 import { FileReader } from './file-reader.ts';
-import type { MetadataValue, StoredTensor, StoredType, WeightFile } from './weight-file.ts';
 import { checkOverlaps, weightFile } from './opened-weights.ts';
+import type { MetadataValue, StoredTensor, StoredType, WeightFile } from './weight-file.ts';
 
 const typeNames: Readonly<Record<number, StoredType>> = {
   0: 'F32',

@@ -1,5 +1,6 @@
 /** A `WeightFile` over open files: what the readers share. */
 import { WeightsError } from '../errors.ts';
+import { isReadable } from './dequantize.ts';
 import type { FileReader } from './file-reader.ts';
 import type { MetadataValue, StoredTensor, StoredType, WeightFile } from './weight-file.ts';
 
@@ -21,6 +22,11 @@ export function weightFile(
       const file = files.find(({ path }) => path === tensor?.path);
       if (!tensor || !file) {
         throw new WeightsError(`${files[0]?.path}: holds no tensor "${name}", the model needs it`);
+      }
+      if (!isReadable(tensor.type)) {
+        throw new WeightsError(
+          `${tensor.path}: tensor "${name.slice(0, 80)}" has type ${tensor.type}, which cannot be read as numbers of a model`,
+        );
       }
       const bytes = await file.read(tensor.offset, tensor.sizeBytes);
       return decode(

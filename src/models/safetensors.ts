@@ -2,10 +2,10 @@
 import { readFile, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { WeightsError } from '../errors.ts';
-import { dequantize, storedTypes } from './dequantize.ts';
+import { blockLayouts, dequantize } from './dequantize.ts';
 import { FileReader } from './file-reader.ts';
-import type { MetadataValue, StoredTensor, StoredType, WeightFile } from './weight-file.ts';
 import { checkOverlaps, weightFile } from './opened-weights.ts';
+import type { MetadataValue, StoredTensor, StoredType, WeightFile } from './weight-file.ts';
 
 /** The format's own bound on its header. */
 const MAX_HEADER = 100_000_000;
@@ -91,13 +91,14 @@ function readEntry(file: FileReader, name: string, entry: unknown, start: number
     throw new WeightsError(`${label} has no sound shape`);
   }
   const type = dtype as StoredType;
-  if (!['F32', 'F16', 'BF16'].includes(type)) {
+  // By-products in other types (tables of positions, masks) are listed and never read.
+  if (typeof type !== 'string' || !Object.hasOwn(blockLayouts, type) || type.startsWith('Q')) {
     throw new WeightsError(
-      `${label} has type ${String(dtype).slice(0, 20)}, known are F32, F16, BF16`,
+      `${label} has type ${String(dtype).slice(0, 20)}, expected F32, F16 or BF16`,
     );
   }
   const elements = (shape as number[]).reduce((a, b) => a * b, 1);
-  const sizeBytes = elements * storedTypes[type].bytes;
+  const sizeBytes = elements * blockLayouts[type].bytes;
   const [from, to] = Array.isArray(offsets) ? (offsets as unknown[]) : [];
   if (
     !isCount(from) ||

@@ -30,6 +30,14 @@ function maskedArchitecture(name: 'bert' | 'roberta'): Architecture {
       const { layers, width: D, innerWidth, vocabulary, contextLength, positionOffset } = config;
       const prefix = hasTensor(`${name}.embeddings.word_embeddings.weight`) ? `${name}.` : '';
       const at = `${prefix}embeddings`;
+      /** Old checkpoints call a norm's gain and shift gamma and beta. */
+      const norm = (name: string, stored: string) => {
+        const isOld = hasTensor(`${stored}.gamma`);
+        return [
+          plain(`${name}.gain`, `${stored}.${isOld ? 'gamma' : 'weight'}`, [D]),
+          plain(`${name}.shift`, `${stored}.${isOld ? 'beta' : 'bias'}`, [D]),
+        ];
+      };
       const specs: WeightSpec[] = [
         plain('embedding', `${at}.word_embeddings.weight`, [vocabulary, D]),
         {
@@ -43,9 +51,9 @@ function maskedArchitecture(name: 'bert' | 'roberta'): Architecture {
           shape: [D],
           load: async (read) => (await read(`${at}.token_type_embeddings.weight`)).slice(0, D),
         },
-        ...norm('norm.0', `${at}.LayerNorm`, D),
+        ...norm('norm.0', `${at}.LayerNorm`),
         ...linear('head.dense', [head.dense], [D, D]),
-        ...norm('head.norm', head.norm, D),
+        ...norm('head.norm', head.norm),
         plain('head.bias', head.bias, [vocabulary]),
       ];
       for (let i = 0; i < layers; i++) {
@@ -54,10 +62,10 @@ function maskedArchitecture(name: 'bert' | 'roberta'): Architecture {
         specs.push(
           ...linear(`${i}.qkv`, self, [3 * D, D]),
           ...linear(`${i}.out`, [`${layer}.attention.output.dense`], [D, D]),
-          ...norm(`${i}.norm.1`, `${layer}.attention.output.LayerNorm`, D),
+          ...norm(`${i}.norm.1`, `${layer}.attention.output.LayerNorm`),
           ...linear(`${i}.up`, [`${layer}.intermediate.dense`], [innerWidth, D]),
           ...linear(`${i}.down`, [`${layer}.output.dense`], [D, innerWidth]),
-          ...norm(`${i}.norm.2`, `${layer}.output.LayerNorm`, D),
+          ...norm(`${i}.norm.2`, `${layer}.output.LayerNorm`),
         );
       }
       return specs;
@@ -115,19 +123,18 @@ function plain(name: string, stored: string, shape: readonly number[]): WeightSp
   return { name, shape, load: (read) => read(stored) };
 }
 
-function norm(name: string, stored: string, width: number): WeightSpec[] {
-  return [
-    plain(`${name}.gain`, `${stored}.weight`, [width]),
-    plain(`${name}.shift`, `${stored}.bias`, [width]),
-  ];
-}
-
 /** A layer's matrix and bias, joined from one or several stored ones. */
 function linear(name: string, stored: readonly string[], shape: readonly number[]): WeightSpec[] {
   const join = (part: string) => async (read: WeightReader) => {
     const parts = [];
     for (const layer of stored) parts.push(await read(`${layer}.${part}`));
-    return Float32Array.from(parts.flatMap((values) => [...values]));
+    const out = new Float32Array(parts.reduce((n, values) => n + values.length, 0));
+    let at = 0;
+    for (const values of parts) {
+      out.set(values, at);
+      at += values.length;
+    }
+    return out;
   };
   return [
     { name, shape, isLinear: true, load: join('weight') },

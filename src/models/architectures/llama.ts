@@ -67,9 +67,17 @@ export const llama: Architecture = {
         ),
         linear(`${i}.down`, `${from}.mlp.down_proj.weight`, [width, innerWidth]),
       );
-      if (hasTensor(`${attention}.q_proj.bias`)) {
-        const names = ['q', 'k', 'v'].map((p) => `${attention}.${p}_proj.bias`);
-        specs.push({ name: `${i}.qkv.bias`, shape: [q + 2 * kv], load: join(names) });
+      const biases = {
+        qkv: ['q', 'k', 'v'].map((p) => `${attention}.${p}_proj.bias`),
+        out: [`${attention}.o_proj.bias`],
+        gate_up: ['gate', 'up'].map((p) => `${from}.mlp.${p}_proj.bias`),
+        down: [`${from}.mlp.down_proj.bias`],
+      };
+      const lengths = { qkv: q + 2 * kv, out: width, gate_up: 2 * innerWidth, down: width };
+      for (const [name, stored] of Object.entries(biases)) {
+        if (!hasTensor(stored[0]!)) continue;
+        const shape = [lengths[name as keyof typeof lengths]];
+        specs.push({ name: `${i}.${name}.bias`, shape, load: join(stored) });
       }
       if (config.hasQkNorm) {
         specs.push(gain(config, `${i}.q_norm`, `${attention}.q_norm.weight`, headWidth));
@@ -107,18 +115,13 @@ export const llama: Architecture = {
     function project(w: Weights, y: Tensor, at: Tensor, i: number, local: boolean) {
       const [qDim, kvDim] = [heads * headWidth, kvHeads * headWidth];
       const qkv = w.linear(y, `${i}.qkv`); // [R, (H + 2·KV)·d]
-      const tables = local ? 'rope.local' : 'rope';
-      const turn = (t: Tensor, n: number) =>
-        reshape(
-          rotary(
-            reshape(t, [1, -1, n * headWidth]),
-            at1(at),
-            w.get(`${tables}.cos`),
-            w.get(`${tables}.sin`),
-            n,
-          ),
-          [-1, n * headWidth],
-        );
+      const tables = local && w.config.localRopeTheta !== undefined ? 'rope.local' : 'rope';
+      const [cos, sin] = [w.get(`${tables}.cos`), w.get(`${tables}.sin`)];
+      // Each row is a sequence of one token: the engine refuses sequences longer than the tables.
+      const turn = (t: Tensor, n: number) => {
+        const rows = reshape(t, [-1, 1, n * headWidth]);
+        return reshape(rotary(rows, reshape(at, [-1, 1]), cos, sin, n), [-1, n * headWidth]);
+      };
       if (!w.config.hasQkNorm) {
         // q and k lie side by side: one rotation for both.
         const [qk, v] = split(qkv, [qDim + kvDim, kvDim], -1);
@@ -153,8 +156,6 @@ function activate(x: Tensor, activation: ModelConfig['activation']): Tensor {
   if (activation === 'relu') return relu(x);
   return gelu(x, activation === 'gelu' ? 'none' : 'tanh');
 }
-
-const at1 = (positions: Tensor): Tensor => reshape(positions, [1, -1]);
 
 function plain(name: string, stored: string, shape: readonly number[]): WeightSpec {
   return { name, shape, load: (read) => read(stored) };
