@@ -1,211 +1,190 @@
 /**
- * Reads GGUF versions 2 and 3, little endian. The header is read through a bounded window; every
- * count and size is checked against the file before anything is made for it.
+ * Reads GGUF versions 2 and 3, little endian: key/value pairs, and where the tensors lie. The file
+ * is hostile: memory is bounded by what it really holds. Leaves out models split over several GGUF
+ * files, and the meaning of names and keys (gguf-names.ts, config-reader.ts).
  * Source: ggml/docs/gguf.md.
  */
+import { isUtf8 } from 'node:buffer';
 import { WeightsError } from '../errors.ts';
-import { dequantize, storedTypes } from './dequantize.ts';
 import { FileReader } from './file-reader.ts';
-import { checkOverlaps, weightFile } from './opened-weights.ts';
+import { GgufCursor } from './gguf-cursor.ts';
+import { checkExtents, quoted, storedSize, weightFile } from './opened-weights.ts';
 import type { MetadataValue, StoredTensor, StoredType, WeightFile } from './weight-file.ts';
 
-const typeNames: Readonly<Record<number, StoredType>> = {
-  0: 'F32',
-  1: 'F16',
-  2: 'Q4_0',
-  3: 'Q4_1',
-  6: 'Q5_0',
-  7: 'Q5_1',
-  8: 'Q8_0',
-  12: 'Q4_K',
-  13: 'Q5_K',
-  14: 'Q6_K',
-  30: 'BF16',
+// biome-ignore format: a table of numbers
+const typesByCode: Readonly<Record<number, StoredType>> = {
+  0: 'F32', 1: 'F16', 2: 'Q4_0', 3: 'Q4_1', 6: 'Q5_0', 7: 'Q5_1', 8: 'Q8_0', 12: 'Q4_K', 13: 'Q5_K',
+  14: 'Q6_K', 24: 'I8', 25: 'I16', 26: 'I32', 27: 'I64', 28: 'F64', 30: 'BF16',
 };
 
-const MAX_TENSORS = 1 << 20;
-const MAX_KEYS = 1 << 16;
-const MAX_TEXT = 1 << 24;
-const MAX_HEADER = 1 << 28;
+/** Types that exist but are not read, so that the message can name them. */
+// biome-ignore format: a table of numbers
+const otherTypes: Readonly<Record<number, string>> = {
+  10: 'Q2_K', 11: 'Q3_K', 15: 'Q8_K', 16: 'IQ2_XXS', 17: 'IQ2_XS', 18: 'IQ3_XXS', 19: 'IQ1_S',
+  20: 'IQ4_NL', 21: 'IQ3_S', 22: 'IQ2_S', 23: 'IQ4_XS', 29: 'IQ1_M', 34: 'TQ1_0', 35: 'TQ2_0',
+  39: 'MXFP4', 40: 'NVFP4',
+};
+
+const MAGIC = 0x46554747; // "GGUF"
+const MAX_TENSORS = 100_000;
+const MAX_KEYS = 65_536;
+const MAX_NAME = 65_535;
+const MAX_TEXT = 2 ** 24;
+/** Elements of all metadata arrays together: a byte of the file takes eight in memory. */
+const MAX_ELEMENTS = 2 ** 24;
 const MAX_DEPTH = 4;
+const MAX_RANK = 4;
+const STRING = 8;
+const ARRAY = 9;
 
 /** @throws WeightsError when the file is not a sound GGUF file */
 export async function openGguf(path: string): Promise<WeightFile> {
   const file = await FileReader.open(path);
   try {
-    const cursor = new Cursor(file);
-    const { metadata, tensors } = await readHeader(cursor, file);
-    return weightFile('gguf', [file], tensors, metadata, dequantize);
+    const { tensors, metadata } = readHeader(new GgufCursor(file), file);
+    return weightFile('gguf', [file], tensors, metadata);
   } catch (error) {
     await file.close();
     throw error;
   }
 }
 
-async function readHeader(cursor: Cursor, file: FileReader) {
-  const bad = (what: string) => new WeightsError(`${file.path}: not a sound GGUF file, ${what}`);
-  if ((await cursor.u32()) !== 0x46554747) throw bad('it does not begin with "GGUF"');
-  const version = await cursor.u32();
-  if (version !== 2 && version !== 3) {
-    throw bad(
-      (version & 0xffff) === 0
-        ? 'it is big endian, convert it to little endian'
-        : `version ${version} is not known, expected 2 or 3`,
+function readHeader(cursor: GgufCursor, file: FileReader) {
+  if (cursor.u32() !== MAGIC) throw cursor.bad('it does not begin with "GGUF"');
+  checkVersion(cursor);
+  const tensorCount = cursor.count('tensors', 24, MAX_TENSORS);
+  const metadata = readMetadata(cursor, cursor.count('metadata keys', 13, MAX_KEYS));
+  const parts = metadata.get('split.count');
+  if (typeof parts === 'number' && parts > 1) {
+    throw new WeightsError(
+      `${file.path}: is one of ${parts} parts of a model; join them with llama.cpp's gguf-split --merge`,
     );
   }
-  const tensorCount = await cursor.count(MAX_TENSORS, 24, 'tensors');
-  const keyCount = await cursor.count(MAX_KEYS, 13, 'metadata keys');
-  const metadata = new Map<string, MetadataValue>();
-  for (let i = 0; i < keyCount; i++) {
-    const key = await cursor.text();
-    if (metadata.has(key)) throw bad(`metadata key "${key.slice(0, 80)}" stands twice`);
-    metadata.set(key, await cursor.value(await cursor.u32(), 0));
-  }
-  const entries = [];
-  for (let i = 0; i < tensorCount; i++) entries.push(await readEntry(cursor, file));
-  const alignment = Number(metadata.get('general.alignment') ?? 32);
-  if (!Number.isInteger(alignment) || alignment < 1 || alignment > 1 << 16) {
-    throw bad(`alignment is ${alignment}, expected 1 to 65536`);
-  }
+  const alignment = alignmentOf(cursor, metadata);
+  const entries: StoredTensor[] = [];
+  for (let i = 0; i < tensorCount; i++) entries.push(readEntry(cursor, file.path, alignment));
   const start = Math.ceil(cursor.at / alignment) * alignment;
   const tensors = new Map<string, StoredTensor>();
   for (const entry of entries) {
-    if (tensors.has(entry.name)) throw bad(`tensor "${entry.name.slice(0, 80)}" stands twice`);
-    const tensor = { ...entry, offset: start + entry.offset };
-    if (!Number.isSafeInteger(tensor.offset) || tensor.offset + tensor.sizeBytes > file.size) {
-      throw bad(
-        `tensor "${tensor.name.slice(0, 80)}" lies at ${tensor.offset} with ${tensor.sizeBytes} bytes, the file has ${file.size}`,
-      );
-    }
-    tensors.set(tensor.name, tensor);
+    if (tensors.has(entry.name)) throw cursor.bad(`tensor ${quoted(entry.name)} stands twice`);
+    tensors.set(entry.name, { ...entry, offset: start + entry.offset });
   }
-  checkOverlaps([...tensors.values()]);
-  return { metadata, tensors };
+  checkExtents(tensors.values(), file.size);
+  return { tensors, metadata };
 }
 
-async function readEntry(cursor: Cursor, file: FileReader): Promise<StoredTensor> {
-  const name = await cursor.text();
-  const label = `${file.path}: tensor "${name.slice(0, 80)}"`;
-  const rank = await cursor.u32();
-  if (rank > 4) throw new WeightsError(`${label} has ${rank} dimensions, expected at most 4`);
+function checkVersion(cursor: GgufCursor): void {
+  const version = cursor.u32();
+  if (version === 2 || version === 3) return;
+  if ((version & 0xffff) === 0 && version !== 0) {
+    throw cursor.bad('it is big endian; convert it with gguf-convert-endian of the gguf package');
+  }
+  throw cursor.bad(`its version is ${version}, expected 2 or 3`);
+}
+
+function readMetadata(cursor: GgufCursor, count: number): Map<string, MetadataValue> {
+  const metadata = new Map<string, MetadataValue>();
+  const budget = { elements: MAX_ELEMENTS };
+  for (let i = 0; i < count; i++) {
+    const key = readName(cursor, 'a metadata key');
+    if (metadata.has(key)) throw cursor.bad(`metadata key ${quoted(key)} stands twice`);
+    metadata.set(key, readValue(cursor, cursor.u32(), 0, budget));
+  }
+  return metadata;
+}
+
+function alignmentOf(cursor: GgufCursor, metadata: ReadonlyMap<string, MetadataValue>): number {
+  const value = metadata.get('general.alignment') ?? 32;
+  if (
+    typeof value === 'number' &&
+    value >= 1 &&
+    value <= 2 ** 20 &&
+    Number.isInteger(Math.log2(value))
+  ) {
+    return value;
+  }
+  throw cursor.bad(
+    `its alignment is ${typeof value === 'number' ? value : typeof value}, expected a power of two`,
+  );
+}
+
+/** Name, rank, dimensions (innermost first), type, offset from the start of the data. */
+function readEntry(cursor: GgufCursor, path: string, alignment: number): StoredTensor {
+  const name = readName(cursor, 'a tensor name');
+  const label = `${path}: tensor ${quoted(name)}`;
+  const rank = cursor.u32();
+  if (rank > MAX_RANK)
+    throw cursor.bad(`tensor ${quoted(name)} has ${rank} dimensions, expected at most ${MAX_RANK}`);
   const shape: number[] = [];
-  let elements = 1;
   for (let i = 0; i < rank; i++) {
-    const dim = Number(await cursor.u64());
-    elements *= dim;
-    if (!Number.isSafeInteger(elements) || dim === 0) {
-      throw new WeightsError(`${label} has an impossible dimension ${dim}`);
-    }
+    const dim = cursor.size(`a dimension of tensor ${quoted(name)}`);
+    if (dim === 0) throw cursor.bad(`tensor ${quoted(name)} has an empty dimension`);
     shape.unshift(dim);
   }
-  const code = await cursor.u32();
-  const type = typeNames[code];
-  if (!type) {
-    const known = Object.values(typeNames).join(', ');
-    throw new WeightsError(`${label} has the type number ${code}, known are ${known}`);
+  const type = typeOf(cursor.u32(), label);
+  const sizeBytes = storedSize(type, shape, label);
+  const offset = cursor.size(`the offset of tensor ${quoted(name)}`);
+  if (offset % alignment !== 0) {
+    throw cursor.bad(`tensor ${quoted(name)} begins at ${offset}, not a multiple of ${alignment}`);
   }
-  const block = storedTypes[type];
-  if ((shape.at(-1) ?? 1) % block.elements !== 0) {
-    throw new WeightsError(
-      `${label}: rows of ${shape.at(-1)} do not divide into ${type} blocks of ${block.elements}`,
-    );
-  }
-  const offset = Number(await cursor.u64());
-  return {
-    name,
-    type,
-    shape,
-    offset,
-    sizeBytes: (elements / block.elements) * block.bytes,
-    path: file.path,
-  };
+  return { name, type, shape, offset, sizeBytes, path };
 }
 
-/** A forward reader with a window, so that small reads cost no system call each. */
-class Cursor {
-  at = 0;
-  private readonly file: FileReader;
-  private window = new Uint8Array(0);
-  private windowAt = 0;
-
-  constructor(file: FileReader) {
-    this.file = file;
-  }
-
-  async u32(): Promise<number> {
-    return (await this.view(4)).getUint32(0, true);
-  }
-
-  async u64(): Promise<bigint> {
-    return (await this.view(8)).getBigUint64(0, true);
-  }
-
-  /** A count of things that take at least `bytesEach`: cannot exceed what the file still holds. */
-  async count(limit: number, bytesEach: number, what: string): Promise<number> {
-    const n = await this.u64();
-    const room = Math.floor((this.file.size - this.at) / bytesEach);
-    if (n > BigInt(Math.min(limit, room))) {
-      throw new WeightsError(
-        `${this.file.path}: not a sound GGUF file, it announces ${n} ${what}, at most ${Math.min(limit, room)} fit`,
-      );
-    }
-    return Number(n);
-  }
-
-  async text(): Promise<string> {
-    const length = await this.count(MAX_TEXT, 1, 'bytes of text');
-    return Buffer.from((await this.bytes(length)).slice()).toString('utf8');
-  }
-
-  async value(type: number, depth: number): Promise<MetadataValue> {
-    const scalar = scalars[type];
-    if (scalar) return scalar.read(await this.view(scalar.bytes));
-    if (type === 8) return this.text();
-    if (type !== 9 || depth >= MAX_DEPTH) {
-      throw new WeightsError(
-        `${this.file.path}: not a sound GGUF file, metadata type ${type} at depth ${depth} is not known`,
-      );
-    }
-    const inner = await this.u32();
-    const length = await this.count(1 << 24, scalars[inner]?.bytes ?? 8, 'array elements');
-    const out: MetadataValue[] = [];
-    for (let i = 0; i < length; i++) out.push(await this.value(inner, depth + 1));
-    return out;
-  }
-
-  private async view(length: number): Promise<DataView> {
-    const bytes = await this.bytes(length);
-    return new DataView(bytes.buffer, bytes.byteOffset, length);
-  }
-
-  private async bytes(length: number): Promise<Uint8Array> {
-    if (this.at + length > MAX_HEADER) {
-      throw new WeightsError(
-        `${this.file.path}: the GGUF header is longer than ${MAX_HEADER} bytes`,
-      );
-    }
-    const from = this.at - this.windowAt;
-    if (from + length > this.window.length) {
-      const size = Math.max(length, Math.min(1 << 20, this.file.size - this.at));
-      this.window = await this.file.read(this.at, size);
-      this.windowAt = this.at;
-    }
-    const start = this.at - this.windowAt;
-    this.at += length;
-    return this.window.subarray(start, start + length);
-  }
+function typeOf(code: number, label: string): StoredType {
+  const type = typesByCode[code];
+  if (type) return type;
+  throw new WeightsError(
+    `${label} is stored as ${otherTypes[code] ?? `type ${code}`}, which is not read; take the model as Q4_0, Q4_K_M, Q5_K_M, Q6_K, Q8_0, F16 or BF16`,
+  );
 }
 
-const scalars: Readonly<Record<number, { bytes: number; read(view: DataView): MetadataValue }>> = {
-  0: { bytes: 1, read: (v) => v.getUint8(0) },
-  1: { bytes: 1, read: (v) => v.getInt8(0) },
-  2: { bytes: 2, read: (v) => v.getUint16(0, true) },
-  3: { bytes: 2, read: (v) => v.getInt16(0, true) },
-  4: { bytes: 4, read: (v) => v.getUint32(0, true) },
-  5: { bytes: 4, read: (v) => v.getInt32(0, true) },
-  6: { bytes: 4, read: (v) => v.getFloat32(0, true) },
-  7: { bytes: 1, read: (v) => v.getUint8(0) !== 0 },
-  10: { bytes: 8, read: (v) => v.getBigUint64(0, true) },
-  11: { bytes: 8, read: (v) => v.getBigInt64(0, true) },
-  12: { bytes: 8, read: (v) => v.getFloat64(0, true) },
+function readName(cursor: GgufCursor, what: string): string {
+  const bytes = cursor.bytes(cursor.count(`bytes of ${what}`, 1, MAX_NAME));
+  if (isUtf8(bytes)) return bytes.toString('utf8');
+  throw cursor.bad(`${what} is not UTF-8`);
+}
+
+function readValue(
+  cursor: GgufCursor,
+  type: number,
+  depth: number,
+  budget: { elements: number },
+): MetadataValue {
+  const scalar = scalars[type];
+  if (scalar) return scalar.read(cursor.bytes(scalar.bytes));
+  if (type === STRING)
+    return cursor.bytes(cursor.count('bytes of text', 1, MAX_TEXT)).toString('utf8');
+  if (type !== ARRAY) throw cursor.bad(`metadata type ${type} is not known`);
+  if (depth === MAX_DEPTH) throw cursor.bad(`metadata arrays are nested deeper than ${MAX_DEPTH}`);
+  const inner = cursor.u32();
+  const bytesEach = scalars[inner]?.bytes ?? (inner === ARRAY ? 12 : 8);
+  const count = cursor.count('array elements', bytesEach, budget.elements);
+  budget.elements -= count;
+  const out: MetadataValue[] = [];
+  for (let i = 0; i < count; i++) out.push(readValue(cursor, inner, depth + 1, budget));
+  return out;
+}
+
+interface Scalar {
+  readonly bytes: number;
+  read(from: Buffer): MetadataValue;
+}
+
+const scalars: Readonly<Record<number, Scalar>> = {
+  0: { bytes: 1, read: (from) => from.readUInt8() },
+  1: { bytes: 1, read: (from) => from.readInt8() },
+  2: { bytes: 2, read: (from) => from.readUInt16LE() },
+  3: { bytes: 2, read: (from) => from.readInt16LE() },
+  4: { bytes: 4, read: (from) => from.readUInt32LE() },
+  5: { bytes: 4, read: (from) => from.readInt32LE() },
+  6: { bytes: 4, read: (from) => from.readFloatLE() },
+  7: { bytes: 1, read: (from) => from.readUInt8() !== 0 },
+  10: { bytes: 8, read: (from) => integer(from.readBigUInt64LE()) },
+  11: { bytes: 8, read: (from) => integer(from.readBigInt64LE()) },
+  12: { bytes: 8, read: (from) => from.readDoubleLE() },
 };
+
+function integer(value: bigint): number | bigint {
+  const number = Number(value);
+  return Number.isSafeInteger(number) ? number : value;
+}

@@ -13,9 +13,12 @@ import {
   int64,
   type Kept,
   logSoftmax,
+  logSumExp,
   reshape,
+  sub,
   type Tensor,
 } from '../tensor/index.ts';
+import type { Weights } from './architecture.ts';
 import { branches, type LayerCache, sequences } from './attention.ts';
 import type { LanguageModel } from './language-model.ts';
 import type { Precision } from './prepared-weights.ts';
@@ -28,7 +31,7 @@ export interface ProgramOptions {
 }
 
 /** What is wanted at each sequence's place. */
-export type Want = 'hidden' | 'logits' | 'logProbs' | 'labels';
+export type Want = 'hidden' | 'logits' | 'logProbs' | 'labels' | 'labelLogProbs';
 
 /** Ids padded on the right to one length. */
 export interface Batch {
@@ -75,14 +78,8 @@ export async function loadScorer(
   const attend = sequences(model.config, ['B', 'T'], { causal, lengths });
   const x = model.architecture.embed(w, flat(ids), flat(positions));
   const hidden = model.architecture.forward(w, x, flat(positions), attend, (t) => gather(t, rows));
-  const labels = input('labels', ['C'], 'int64');
-  const outputs = {
-    hidden: () => hidden,
-    logits: () => model.architecture.head(w, hidden),
-    logProbs: () => logSoftmax(model.architecture.head(w, hidden)),
-    labels: () => model.architecture.head(w, hidden, labels),
-  };
-  const executable = await model.load({ out: outputs[want]() }, options);
+  const out = wanted(want, model, w, hidden);
+  const executable = await model.load({ out }, options);
   const needs = new Set(executable.program.inputs.map(({ name }) => name));
   return {
     async run(given, places, labelIds = []) {
@@ -178,7 +175,7 @@ export interface Brancher {
 
 export async function loadBrancher(
   model: LanguageModel,
-  want: 'labels' | 'hidden' | 'logProbs',
+  want: Want,
   options: ProgramOptions = {},
 ): Promise<Brancher> {
   const { config, architecture } = model;
@@ -201,13 +198,7 @@ export async function loadBrancher(
   const attend = branches(config, { G: 'G', N: 'N', T: 'T', L: 'L' }, cacheOf, lengths);
   const x = architecture.embed(w, rowIds, positions);
   const hidden = architecture.forward(w, x, positions, attend, (t) => gather(t, rows));
-  const labels = input('labels', ['C'], 'int64');
-  const out =
-    want === 'hidden'
-      ? hidden
-      : want === 'labels'
-        ? architecture.head(w, hidden, labels)
-        : logSoftmax(architecture.head(w, hidden));
+  const out = wanted(want, model, w, hidden);
   const executable = await model.load({ out, shape: ids }, options);
   return {
     run: (cache, given, labelIds) => runBranches(executable, cache, given, labelIds),
@@ -249,4 +240,21 @@ async function runBranches(
     { outputs: ['out'] },
   );
   return floats(out.out);
+}
+
+/** The graph of what is wanted of hidden states [S, D]. */
+function wanted(want: Want, { architecture }: LanguageModel, w: Weights, hidden: Tensor): Tensor {
+  const labels = () => architecture.head(w, hidden, input('labels', ['C'], 'int64'));
+  switch (want) {
+    case 'hidden':
+      return hidden;
+    case 'logits':
+      return architecture.head(w, hidden);
+    case 'logProbs':
+      return logSoftmax(architecture.head(w, hidden));
+    case 'labels':
+      return labels();
+    case 'labelLogProbs':
+      return sub(labels(), logSumExp(architecture.head(w, hidden), [-1], true));
+  }
 }

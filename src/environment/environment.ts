@@ -1,0 +1,403 @@
+/**
+ * The environment: a frozen task LM, examples and a reward. `step(prompts)` gives one reward a
+ * prompt. What repeats is computed once: with `{input} {prompt}` the examples' keys and values, with
+ * `{prompt} {input}` each prompt's; no prompt is scored twice on an example.
+ *
+ * `step` takes a prompt's ids as they are; `evaluate` renders its text, tokenises it afresh and is
+ * what reported scores come from.
+ */
+import { ConfigError } from '../errors.ts';
+import type { LanguageModel } from '../models/language-model.ts';
+import type { Precision } from '../models/prepared-weights.ts';
+import {
+  type Brancher,
+  loadBrancher,
+  loadPrefiller,
+  loadScorer,
+  type Prefiller,
+  type PrefixCache,
+  type Scorer,
+} from '../models/programs.ts';
+import type { RewardFunction } from '../tasks/rewards/index.ts';
+import type { Example, Task } from '../tasks/task.ts';
+import { type LabelWords, labelWordsOf } from './label-words.ts';
+import { type Layout, layoutOf, type Prompt } from './layout.ts';
+import { ScoreCache } from './score-cache.ts';
+
+export type { Prompt } from './layout.ts';
+
+export interface EnvironmentOptions {
+  readonly task: Task;
+  readonly taskLm: LanguageModel;
+  readonly examples: readonly Example[];
+  readonly reward: RewardFunction;
+  readonly precision: Precision;
+  /** Linear layers that stay in float32 when the precision is int8. */
+  readonly keepFloat?: (name: string) => boolean;
+  /** Most bytes of keys and values kept between steps; more is streamed. @default 2 GB */
+  readonly cacheBytes?: number;
+  /** Prompts of one pass. @default 16 */
+  readonly promptsPerPass?: number;
+  /** Examples of one pass. @default 8 */
+  readonly examplesPerPass?: number;
+  readonly prepack?: boolean;
+}
+
+/** A prompt's scores on the examples asked for. */
+export interface PromptScore {
+  /** Mean reward. */
+  readonly reward: number;
+  readonly accuracy: number;
+  /** Predicted class of each example, in the order asked for. */
+  readonly predicted: readonly number[];
+  /** Class scores [examples, C]: logits, or log-probabilities for words of several tokens. */
+  readonly scores: Float32Array;
+}
+
+/** Examples that are computed together, in order of length. */
+interface Block {
+  readonly examples: readonly number[];
+  cache?: PrefixCache;
+}
+
+export class Environment {
+  readonly task: Task;
+  readonly taskLm: LanguageModel;
+  readonly examples: readonly Example[];
+  readonly precision: Precision;
+  readonly layout: Layout;
+  /** Task-LM example evaluations so far: answers from the cache cost none. */
+  evaluations = 0;
+  private readonly options: EnvironmentOptions;
+  private readonly labels: LabelWords;
+  private readonly known: ScoreCache;
+  private readonly blocks: Block[];
+  private readonly prefixes: readonly (readonly number[])[];
+  private readonly suffixes: readonly (readonly number[])[];
+  private cachedBytes = 0;
+  private programs: { prefiller?: Prefiller; brancher?: Brancher; scorer?: Scorer } = {};
+
+  constructor(options: EnvironmentOptions) {
+    const { task, taskLm, examples } = options;
+    if (examples.length === 0)
+      throw new ConfigError(`task ${task.name}: there are no examples to score on`);
+    this.options = options;
+    this.task = task;
+    this.taskLm = taskLm;
+    this.examples = examples;
+    this.precision = options.precision;
+    this.layout = layoutOf(task, taskLm.config.kind, taskLm.tokenizer);
+    this.labels = labelWordsOf(task, taskLm.config.kind, taskLm.tokenizer);
+    this.known = new ScoreCache(examples.length, task.classes.length);
+    this.prefixes = examples.map(({ input }) => this.layout.before(input));
+    this.suffixes = examples.map(({ input }) => this.layout.after(input));
+    this.blocks = this.makeBlocks();
+  }
+
+  /** Number of blocks that `step` can be limited to. */
+  get blockCount(): number {
+    return this.blocks.length;
+  }
+
+  /**
+   * Rewards of prompts, over all examples or over some blocks of them (a minibatch).
+   * @throws ConfigError when a prompt does not fit the task LM's context
+   */
+  async step(
+    prompts: readonly Prompt[],
+    options: { blocks?: readonly number[] } = {},
+  ): Promise<PromptScore[]> {
+    const blocks = options.blocks ?? this.blocks.map((_, i) => i);
+    const ids = prompts.map((prompt) => prompt.ids ?? this.layout.prompt(prompt.text));
+    await this.fill(ids, blocks);
+    const wanted = blocks.flatMap((block) => this.blocks[block]!.examples);
+    return ids.map((prompt) => this.summarise(this.known.get(key(prompt)), wanted));
+  }
+
+  /** Scores of texts, pasted into the template and tokenised afresh for every example. */
+  async evaluate(texts: readonly string[]): Promise<PromptScore[]> {
+    const all = this.examples.map((_, e) => e);
+    const out: PromptScore[] = [];
+    for (const text of texts) {
+      const prompt = this.layout.prompt(text);
+      const joint = this.examples.map(({ input }) => this.layout.whole(input, text));
+      const odd = all.filter((e) => !sameIds(joint[e]!, this.assembled(prompt, e)));
+      if (this.layout.order === 'masked' || odd.length === all.length) {
+        const scores = await this.scoreWhole(joint);
+        out.push(this.summarise(scores, all));
+        continue;
+      }
+      await this.fill(
+        [prompt],
+        this.blocks.map((_, i) => i),
+      );
+      const scores = this.known.get(key(prompt)).slice();
+      if (odd.length > 0) {
+        const C = this.task.classes.length;
+        const afresh = await this.scoreWhole(odd.map((e) => joint[e]!));
+        odd.forEach((e, i) => {
+          scores.set(afresh.subarray(i * C, (i + 1) * C), e * C);
+        });
+      }
+      out.push(this.summarise(scores, all));
+    }
+    return out;
+  }
+
+  /** Frees programs and cached keys and values. */
+  async close(): Promise<void> {
+    for (const block of this.blocks) await this.dropCache(block);
+    for (const program of Object.values(this.programs)) await program?.unload();
+    this.programs = {};
+  }
+
+  private assembled(prompt: readonly number[], e: number): number[] {
+    return [...this.prefixes[e]!, ...prompt, ...this.suffixes[e]!];
+  }
+
+  private summarise(scores: Float32Array, wanted: readonly number[]): PromptScore {
+    const C = this.task.classes.length;
+    const out = new Float32Array(wanted.length * C);
+    const predicted: number[] = [];
+    let reward = 0;
+    let hits = 0;
+    wanted.forEach((e, i) => {
+      const row = scores.subarray(e * C, (e + 1) * C);
+      out.set(row, i * C);
+      const gold = this.examples[e]!.label;
+      const best = row.indexOf(row.reduce((a, b) => Math.max(a, b)));
+      predicted.push(best);
+      reward += this.options.reward(row, gold);
+      if (best === gold) hits++;
+    });
+    return {
+      reward: reward / wanted.length,
+      accuracy: hits / wanted.length,
+      predicted,
+      scores: out,
+    };
+  }
+
+  /** Computes what is not known yet of `prompts` on `blocks`. */
+  private async fill(
+    prompts: readonly (readonly number[])[],
+    blocks: readonly number[],
+  ): Promise<void> {
+    const unique = [...new Map(prompts.map((ids) => [key(ids), ids])).values()];
+    for (const ids of unique) this.checkLength(ids);
+    for (const b of blocks) {
+      const block = this.blocks[b]!;
+      const missing = unique.filter((ids) => !this.known.has(key(ids), block.examples[0]!));
+      const size = this.options.promptsPerPass ?? 16;
+      for (let i = 0; i < missing.length; i += size) {
+        await this.compute(missing.slice(i, i + size), block);
+      }
+      if (block.cache && this.cachedBytes > this.cacheLimit) await this.dropCache(block);
+    }
+  }
+
+  private async compute(prompts: readonly (readonly number[])[], block: Block): Promise<void> {
+    const E = block.examples.length;
+    const C = this.task.classes.length;
+    this.evaluations += prompts.length * E;
+    const isMasked = this.layout.order === 'masked';
+    // Where nothing stands after the examples (an empty prompt), there is no branch to compute.
+    if (isMasked || prompts.some((ids) => this.isBranchless(ids, block))) {
+      const sequences = prompts.flatMap((ids) =>
+        block.examples.map((e) => (isMasked ? this.maskedIds(ids, e) : this.assembled(ids, e))),
+      );
+      const scores = await this.scoreWhole(sequences);
+      prompts.forEach((ids, p) => {
+        block.examples.forEach((e, i) => {
+          this.known.set(key(ids), e, scores.subarray((p * E + i) * C, (p * E + i + 1) * C));
+        });
+      });
+      return;
+    }
+    const isInputFirst = this.layout.order === 'input-first';
+    const branches = isInputFirst
+      ? prompts.map((ids) => [...ids, ...this.suffixes[block.examples[0]!]!])
+      : block.examples.map((e) => [...this.suffixes[e]!]);
+    const cache = isInputFirst
+      ? await this.blockCache(block)
+      : await this.prefill(prompts.map((ids) => [...this.prefixes[block.examples[0]!]!, ...ids]));
+    const scores = await this.branchScores(cache, branches); // [G, N, C]
+    if (!isInputFirst) await this.taskLm.engine.drop(Object.values(cache.tensors));
+    prompts.forEach((ids, p) => {
+      block.examples.forEach((e, i) => {
+        const at = isInputFirst ? i * prompts.length + p : p * E + i;
+        this.known.set(key(ids), e, scores.subarray(at * C, (at + 1) * C));
+      });
+    });
+  }
+
+  /** Class scores [G, N, C] after every branch; words of several tokens by their log-probability. */
+  private async branchScores(
+    cache: PrefixCache,
+    branches: readonly (readonly number[])[],
+  ): Promise<Float32Array> {
+    const brancher = await this.brancher();
+    const { words, isSingle } = this.labels;
+    // A branch must hold a token: an empty one takes over the last token of nothing.
+    assert(
+      branches.every((ids) => ids.length > 0),
+      'an empty branch reached the task LM',
+    );
+    if (isSingle) return brancher.run(cache, branches, words.flat());
+    const G = cache.lengths.length;
+    const C = words.length;
+    const out = new Float32Array(G * branches.length * C);
+    for (const { prefix, targets } of continuations(words)) {
+      const ids = targets.map(({ id }) => id);
+      const values = await brancher.run(
+        cache,
+        branches.map((b) => [...b, ...prefix]),
+        ids,
+      );
+      for (let r = 0; r < G * branches.length; r++) {
+        targets.forEach(({ words: at }, t) => {
+          for (const c of at) out[r * C + c]! += values[r * ids.length + t]!;
+        });
+      }
+    }
+    return out;
+  }
+
+  /** Class scores [sequences, C] of whole texts, nothing cached. */
+  private async scoreWhole(sequences: readonly (readonly number[])[]): Promise<Float32Array> {
+    const scorer = await this.scorer();
+    const { words, isSingle } = this.labels;
+    const C = words.length;
+    const out = new Float32Array(sequences.length * C);
+    const order = sequences
+      .map((_, i) => i)
+      .sort((a, b) => sequences[a]!.length - sequences[b]!.length);
+    const size = 32;
+    for (let i = 0; i < order.length; i += size) {
+      const rows = order.slice(i, i + size);
+      const parts = isSingle
+        ? [{ prefix: [], targets: words.map((word, c) => ({ id: word[0]!, words: [c] })) }]
+        : continuations(words);
+      for (const { prefix, targets } of parts) {
+        const batch = rows.map((r) => [...sequences[r]!, ...prefix]);
+        const values = await scorer.run(
+          batch,
+          batch.map((ids) => this.answerPlace(ids)),
+          targets.map(({ id }) => id),
+        );
+        rows.forEach((r, b) => {
+          targets.forEach(({ words: at }, t) => {
+            for (const c of at) out[r * C + c]! += values[b * targets.length + t]!;
+          });
+        });
+      }
+    }
+    return out;
+  }
+
+  private answerPlace(ids: readonly number[]): number {
+    const { mask } = this.taskLm.tokenizer.special;
+    return this.layout.order === 'masked' ? ids.indexOf(mask!) : ids.length - 1;
+  }
+
+  /** Ids of a masked text, the prompt's ids as they are between the sides. */
+  private maskedIds(prompt: readonly number[], e: number): number[] {
+    const whole = this.taskLm.tokenizer.encode('', { addSpecialTokens: true });
+    const half = whole.length / 2;
+    return [...whole.slice(0, half), ...this.assembled(prompt, e), ...whole.slice(half)];
+  }
+
+  private isBranchless(prompt: readonly number[], block: Block): boolean {
+    const suffix = block.examples.some((e) => this.suffixes[e]!.length === 0);
+    return suffix && (this.layout.order === 'prompt-first' || prompt.length === 0);
+  }
+
+  private checkLength(prompt: readonly number[]): void {
+    const words = this.labels.words.reduce((n, word) => Math.max(n, word.length - 1), 0);
+    const limit = this.taskLm.config.contextLength;
+    for (let e = 0; e < this.examples.length; e++) {
+      const length = this.prefixes[e]!.length + prompt.length + this.suffixes[e]!.length + words;
+      if (length > limit) {
+        throw new ConfigError(
+          `example ${this.examples[e]!.id} with the prompt is ${length} tokens, the task LM ${this.taskLm.name} reads at most ${limit}, shorten the prompt or leave the example out`,
+        );
+      }
+    }
+  }
+
+  private makeBlocks(): Block[] {
+    const order = this.examples
+      .map((_, e) => e)
+      .sort((a, b) => this.assembled([], a).length - this.assembled([], b).length);
+    const size = this.options.examplesPerPass ?? 8;
+    const blocks: Block[] = [];
+    for (let i = 0; i < order.length; i += size)
+      blocks.push({ examples: order.slice(i, i + size) });
+    return blocks;
+  }
+
+  private get cacheLimit(): number {
+    return this.options.cacheBytes ?? 2e9;
+  }
+
+  private async blockCache(block: Block): Promise<PrefixCache> {
+    block.cache ??= await this.prefill(block.examples.map((e) => this.prefixes[e]!));
+    return block.cache;
+  }
+
+  private async prefill(prefixes: readonly (readonly number[])[]): Promise<PrefixCache> {
+    this.programs.prefiller ??= await loadPrefiller(this.taskLm, this.options);
+    const cache = await this.programs.prefiller.run(prefixes);
+    if (this.layout.order === 'input-first') this.cachedBytes += cache.sizeBytes;
+    return cache;
+  }
+
+  private async dropCache(block: Block): Promise<void> {
+    if (!block.cache) return;
+    await this.taskLm.engine.drop(Object.values(block.cache.tensors));
+    this.cachedBytes -= block.cache.sizeBytes;
+    delete block.cache;
+  }
+
+  private async brancher(): Promise<Brancher> {
+    const want = this.labels.isSingle ? 'labels' : 'labelLogProbs';
+    this.programs.brancher ??= await loadBrancher(this.taskLm, want, this.options);
+    return this.programs.brancher;
+  }
+
+  private async scorer(): Promise<Scorer> {
+    const want = this.labels.isSingle ? 'labels' : 'labelLogProbs';
+    this.programs.scorer ??= await loadScorer(this.taskLm, want, this.options);
+    return this.programs.scorer;
+  }
+}
+
+interface Continuation {
+  /** Word tokens already written. */
+  readonly prefix: readonly number[];
+  /** Next tokens, and the words that they belong to. */
+  readonly targets: readonly { readonly id: number; readonly words: readonly number[] }[];
+}
+
+/** All places at which a token of a word is read: one per distinct beginning. */
+function continuations(words: readonly (readonly number[])[]): Continuation[] {
+  const byPrefix = new Map<string, { prefix: number[]; targets: Map<number, number[]> }>();
+  words.forEach((word, c) => {
+    word.forEach((id, i) => {
+      const prefix = word.slice(0, i);
+      const entry = byPrefix.get(key(prefix)) ?? { prefix, targets: new Map() };
+      entry.targets.set(id, [...(entry.targets.get(id) ?? []), c]);
+      byPrefix.set(key(prefix), entry);
+    });
+  });
+  return [...byPrefix.values()].map(({ prefix, targets }) => ({
+    prefix,
+    targets: [...targets].map(([id, at]) => ({ id, words: at })),
+  }));
+}
+
+const key = (ids: readonly number[]): string => ids.join(' ');
+
+function sameIds(a: readonly number[], b: readonly number[]): boolean {
+  return a.length === b.length && a.every((id, i) => id === b[i]);
+}

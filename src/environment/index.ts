@@ -1,0 +1,3 @@
+/** whetstone/environment: task LM, examples and reward, asked by prompts. */
+export { Environment, type EnvironmentOptions, type PromptScore } from './environment.ts';
+export { type Layout, layoutOf, type Prompt } from './layout.ts';
