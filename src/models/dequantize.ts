@@ -70,11 +70,8 @@ export function isReadable(type: StoredType): type is ReadableType {
   return Object.hasOwn(decoders, type);
 }
 
-export const storedTypes = blockLayouts;
-
 /** Whole blocks of `type` as float32. */
-export function dequantize(type: StoredType, source: Uint8Array): Float32Array<ArrayBuffer> {
-  assert(isReadable(type), `${type} is not read`);
+export function dequantize(type: ReadableType, source: Uint8Array): Float32Array<ArrayBuffer> {
   const { elements, bytes } = blockLayouts[type];
   const out = new Float32Array((source.length / bytes) * elements);
   dequantizeInto(type, source, out, 0);

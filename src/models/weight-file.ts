@@ -5,16 +5,18 @@
  */
 
 /** Element types that `read` turns into float32. */
+// biome-ignore format: one family a line
 export type ReadableType =
   | 'F64' | 'F32' | 'F16' | 'BF16'
   | 'I8' | 'U8' | 'BOOL'
   | 'Q4_0' | 'Q4_1' | 'Q5_0' | 'Q5_1' | 'Q8_0'
-  | 'Q4_K' | 'Q5_K' | 'Q6_K'; // biome-ignore format: one family a line
+  | 'Q4_K' | 'Q5_K' | 'Q6_K';
 
 /** Element types that are listed, because real files hold them as by-products, but not read. */
+// biome-ignore format: one family a line
 export type ListedType =
   | 'I16' | 'U16' | 'I32' | 'U32' | 'I64' | 'U64'
-  | 'F8_E4M3' | 'F8_E5M2' | 'F8_E8M0' | 'C64'; // biome-ignore format: one family a line
+  | 'F8_E4M3' | 'F8_E5M2' | 'F8_E8M0' | 'C64';
 
 /** Element types as they are stored. */
 export type StoredType = ReadableType | ListedType;
