@@ -3,8 +3,9 @@
  * Missing on purpose: Precompiled and Nmt (Unigram models, which no architecture here uses).
  */
 
+import { cleaned, spacedIdeographs, withoutAccents } from './bert-characters.ts';
 import { toByteLevel } from './byte-level.ts';
-import { charTest, isWhitespace } from './char-class.ts';
+import { isWhitespace } from './char-class.ts';
 import {
   flagField,
   type Json,
@@ -108,31 +109,14 @@ function readBert(spec: Json, where: string): Rule {
   return (text) => {
     let result = text;
     if (clean) result = cleaned(result);
-    if (spaced) result = result.replace(IDEOGRAPH, ' $& ');
-    if (strip) result = withoutMarks(result.normalize('NFD'));
+    if (spaced) result = spacedIdeographs(result);
+    if (strip) result = withoutAccents(result);
     return lower ? lowerCase(result) : result;
   };
 }
 
-/** The blocks that BERT counts as ideographs: unified, extensions A to E, compatibility. */
-const IDEOGRAPH =
-  /[\u4e00-\u9fff\u3400-\u4dbf\u{20000}-\u{2a6df}\u{2a700}-\u{2b73f}\u{2b740}-\u{2b81f}\u{2b920}-\u{2ceaf}\uf900-\ufaff\u{2f800}-\u{2fa1f}]/gu;
-
-const isControl = charTest('\\p{Cc}\\p{Cf}\\p{Co}');
-
-/** Without control characters; every kind of white space becomes a space. */
-function cleaned(text: string): string {
-  let out = '';
-  for (const char of text) {
-    const point = char.codePointAt(0)!;
-    if (isWhitespace(point)) out += ' ';
-    else if (point !== 0 && point !== 0xfffd && !isControl(point)) out += char;
-  }
-  return out;
-}
-
 function withoutMarks(text: string): string {
-  return text.replace(/\p{Mn}/gu, '');
+  return text.replace(/\p{M}/gu, '');
 }
 
 /** Lower case of each character alone: no final sigma, unlike `toLowerCase` on a whole word. */

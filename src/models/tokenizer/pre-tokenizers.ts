@@ -1,6 +1,7 @@
 /** How a normalised text is cut into the words that the model then spells with its tokens. */
+import { isPunctuation } from './bert-characters.ts';
 import { toByteLevel } from './byte-level.ts';
-import { charTest, isNumeric, isWhitespace } from './char-class.ts';
+import { isNumeric, isWhitespace } from './char-class.ts';
 import {
   fail,
   flagField,
@@ -24,6 +25,9 @@ export type PreTokenizer = (text: string, isStart: boolean) => readonly string[]
 export const GPT2_PATTERN =
   "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
 
+/** A joiner counts as a part of a word here. */
+const WORD_OR_SYMBOLS = '[\\w\\u200c\\u200d]+|[^\\w\\u200c\\u200d\\s]+';
+
 const KINDS: ReadonlyMap<string, (spec: Json, where: string, depth: number) => PreTokenizer> =
   new Map([
     ['ByteLevel', readByteLevel],
@@ -31,7 +35,7 @@ const KINDS: ReadonlyMap<string, (spec: Json, where: string, depth: number) => P
     ['Digits', readDigits],
     ['Metaspace', readMetaspace],
     ['BertPreTokenizer', readBert],
-    ['Whitespace', () => words(compilePattern('\\w+|[^\\w\\s]+'))],
+    ['Whitespace', () => words(compilePattern(WORD_OR_SYMBOLS))],
     ['WhitespaceSplit', () => (text: string) => splitBy(text, eachChar(isWhitespace), 'Removed')],
     ['Punctuation', readPunctuation],
     ['CharDelimiterSplit', readDelimiter],
@@ -92,9 +96,6 @@ function readDigits(spec: Json, where: string): PreTokenizer {
   const one = flagField(spec, 'individual_digits', where, false);
   return (text) => splitBy(text, eachChar(isNumeric), one ? 'Isolated' : 'Contiguous');
 }
-
-/** BERT counts every ASCII symbol as punctuation. */
-const isPunctuation = charTest('\\p{P}!-\\/:-@\\[-`\\{-~');
 
 function readBert(): PreTokenizer {
   return (text) =>
