@@ -3,36 +3,22 @@
  * `fixtures/make_models.py` makes; and every way to compute against every other: cached prefixes,
  * batches of any composition, single labels.
  */
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { LanguageModel } from '../src/models/language-model.ts';
+import { afterAll, describe, expect, it } from 'vitest';
 import { loadBrancher, loadPrefiller, loadScorer } from '../src/models/programs.ts';
-import { Engine } from '../src/tensor/index.ts';
+import { distance, expectedOf, fixtures, tinyModels } from './tiny-models.ts';
 
-const fixtures = join(import.meta.dirname, 'fixtures', 'models');
-const names = await readdir(fixtures);
+const names = await readdir(join(fixtures, 'models'));
+const models = tinyModels();
+const open = (name: string) => models.open(join('models', name));
 
-let engine: Engine;
-let cacheFolder: string;
-const models = new Map<string, LanguageModel>();
-
-beforeAll(async () => {
-  engine = new Engine({ threads: 1 });
-  cacheFolder = await mkdtemp(join(tmpdir(), 'whetstone-architectures-'));
-});
-
-afterAll(async () => {
-  for (const model of models.values()) await model.close();
-  await engine.close();
-  await rm(cacheFolder, { recursive: true, force: true });
-});
+afterAll(() => models.close());
 
 describe.each(names)('%s', (name) => {
   it('gives the logits of transformers at every token', async () => {
     const model = await open(name);
-    const { sequences, logits } = await expected(name);
+    const { sequences, logits } = await expectedOf(name);
     const scorer = await loadScorer(model, 'logits');
     const rows = sequences.flatMap((ids) => ids.map(() => ids));
     const places = sequences.flatMap((ids) => ids.map((_, place) => place));
@@ -43,7 +29,7 @@ describe.each(names)('%s', (name) => {
 
   it('scores a sequence alike alone and among others', async () => {
     const model = await open(name);
-    const { sequences } = await expected(name);
+    const { sequences } = await expectedOf(name);
     const scorer = await loadScorer(model, 'logProbs');
     const last = sequences.map((ids) => ids.length - 1);
     const together = await scorer.run(sequences, last);
@@ -55,8 +41,8 @@ describe.each(names)('%s', (name) => {
 
   it('gives label logits that are those of the whole vocabulary', async () => {
     const model = await open(name);
-    const { sequences } = await expected(name);
-    const labels = [7, 3, 100];
+    const { sequences } = await expectedOf(name);
+    const labels = [7, 3, 90];
     const last = sequences.map((ids) => ids.length - 1);
     const all = await (await loadScorer(model, 'logits')).run(sequences, last);
     const some = await (await loadScorer(model, 'labels')).run(sequences, last, labels);
@@ -72,10 +58,10 @@ const causal = names.filter((name) => !['bert', 'roberta'].includes(name));
 describe.each(causal)('%s with cached prefixes', (name) => {
   it('scores branches as it scores whole sequences', async () => {
     const model = await open(name);
-    const { sequences } = await expected(name);
+    const { sequences } = await expectedOf(name);
     const long = sequences[0]!;
-    // Prefixes and branches of unequal lengths, so that padding stands in both.
-    const prefixes = [long.slice(0, 11), long.slice(4, 6), long.slice(9, 16)];
+    // Prefixes and branches of unequal lengths, so that padding stands in both; one is empty.
+    const prefixes = [long.slice(0, 11), long.slice(4, 6), long.slice(9, 16), []];
     const branches = [long.slice(11, 19), long.slice(2, 3), long.slice(5, 9), long.slice(0, 8)];
     const cache = await (await loadPrefiller(model)).run(prefixes);
     const cached = await (await loadBrancher(model, 'logProbs')).run(cache, branches);
@@ -90,31 +76,30 @@ describe.each(causal)('%s with cached prefixes', (name) => {
   });
 });
 
-async function open(name: string): Promise<LanguageModel> {
-  const known = models.get(name);
-  if (known) return known;
-  const model = await LanguageModel.open(join(fixtures, name), { engine, cacheFolder });
-  models.set(name, model);
-  return model;
-}
+describe('sequences that a model cannot read', () => {
+  const tooLong = Array.from({ length: 65 }, (_, i) => i + 5);
 
-async function expected(name: string) {
-  const folder = join(fixtures, name);
-  const sequences = JSON.parse(
-    await readFile(join(folder, 'sequences.json'), 'utf8'),
-  ) as number[][];
-  const bytes = await readFile(join(folder, 'logits.f32'));
-  const logits = new Float32Array(bytes.length / 4);
-  new Uint8Array(logits.buffer).set(bytes);
-  return { sequences, logits };
-}
+  it.each(['llama', 'gpt2', 'bert'])('%s refuses 65 tokens, its window holds 64', async (name) => {
+    const scorer = await loadScorer(await open(name), 'logProbs');
+    await expect(scorer.run([tooLong], [64])).rejects.toThrow(/65 tokens.*holds 64/);
+    const whole = await scorer.run([tooLong.slice(1)], [63]);
+    expect(whole.every(Number.isFinite)).toBe(true);
+  });
+
+  it('counts the prefix of a branch', async () => {
+    const model = await open('llama');
+    const cache = await (await loadPrefiller(model)).run([tooLong.slice(0, 60)]);
+    const brancher = await loadBrancher(model, 'logProbs');
+    await expect(brancher.run(cache, [tooLong.slice(60)])).rejects.toThrow(/65 tokens.*holds 64/);
+  });
+
+  it('refuses an empty one', async () => {
+    const scorer = await loadScorer(await open('llama'), 'logProbs');
+    await expect(scorer.run([[]], [0])).rejects.toThrow(/empty/);
+  });
+});
 
 function rowOf(values: Float32Array, i: number, rows: number): Float32Array {
   const width = values.length / rows;
   return values.subarray(i * width, (i + 1) * width);
-}
-
-/** Largest difference; NaN where either holds NaN, which fails every comparison. */
-function distance(a: Float32Array, b: Float32Array): number {
-  return a.reduce((worst, x, i) => Math.max(worst, Math.abs(x - b[i]!)), 0);
 }

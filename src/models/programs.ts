@@ -5,6 +5,7 @@
  * - `prefill`: whole sequences, keeping keys and values in the engine.
  * - `brancher`: N branches of T tokens over each of G cached prefixes; label logits at branch ends.
  */
+import { DataError } from '../errors.ts';
 import {
   type Executable,
   floats,
@@ -50,6 +51,21 @@ export function padRows(rows: readonly (readonly number[])[], pad = 0): Batch {
   return { ids, rows: rows.length, length };
 }
 
+/** @throws DataError when a sequence is empty (prefixes may be) or longer than the model can read */
+function checkLengths(model: LanguageModel, lengths: readonly number[], shortest = 1): void {
+  const limit = model.config.contextLength;
+  for (const length of lengths) {
+    if (length < shortest) {
+      throw new DataError(`${model.name}: cannot read an empty sequence of tokens`);
+    }
+    if (length > limit) {
+      throw new DataError(
+        `${model.name}: a sequence has ${length} tokens, the context window holds ${limit}, shorten the text or the prompt`,
+      );
+    }
+  }
+}
+
 export interface Scorer {
   /**
    * Values at `places` (one index per sequence): [B, D], [B, V] or [B, C].
@@ -83,6 +99,10 @@ export async function loadScorer(
   const needs = new Set(executable.program.inputs.map(({ name }) => name));
   return {
     async run(given, places, labelIds = []) {
+      checkLengths(
+        model,
+        given.map((row) => row.length),
+      );
       const batch = padRows(given);
       const { rows: B, length: T } = batch;
       const feeds = {
@@ -145,6 +165,11 @@ export async function loadPrefiller(
   const names = Object.keys(outputs);
   return {
     async run(prefixes) {
+      checkLengths(
+        model,
+        prefixes.map((prefix) => prefix.length),
+        0,
+      );
       const { ids: padded, rows, length } = padRows(prefixes);
       const at = Float64Array.from({ length: rows * length }, (_, i) => i % length);
       const feeds = { ids: int64(padded, [rows, length]), positions: int64(at, [rows, length]) };
@@ -201,7 +226,14 @@ export async function loadBrancher(
   const out = wanted(want, model, w, hidden);
   const executable = await model.load({ out, shape: ids }, options);
   return {
-    run: (cache, given, labelIds) => runBranches(executable, cache, given, labelIds),
+    run: async (cache, given, labelIds) => {
+      const longest = Math.max(...cache.lengths);
+      checkLengths(
+        model,
+        given.map((row) => row.length && longest + row.length),
+      );
+      return runBranches(executable, cache, given, labelIds);
+    },
     unload: () => executable.unload(),
   };
 }

@@ -36,7 +36,7 @@ export const llama: Architecture = {
     const specs: WeightSpec[] = [
       plain('embedding', 'model.embed_tokens.weight', [vocabulary, width]),
       gain(config, 'norm', 'model.norm.weight', width),
-      ...rotaryTables(config),
+      ...rotaryTables(config, hasTensor),
     ];
     if (!config.hasTiedHead) specs.push(plain('head', 'lm_head.weight', [vocabulary, width]));
     for (let i = 0; i < layers; i++) {
@@ -196,31 +196,43 @@ function gain(config: ModelConfig, name: string, stored: string, width: number):
   };
 }
 
+/** GGUF's form of Llama 3's scaling: what to divide each frequency by, [d/2]. */
+const FACTORS = 'rope_freqs.weight';
+
 /** cos and sin [positions, d/2] of the rotary embedding, for each base in use. */
-function rotaryTables(config: ModelConfig): WeightSpec[] {
-  const local = config.localRopeTheta;
-  const specs = tables('rope', config, config.ropeTheta, true);
-  return local === undefined ? specs : [...specs, ...tables('rope.local', config, local, false)];
+function rotaryTables(config: ModelConfig, hasTensor: (name: string) => boolean): WeightSpec[] {
+  const { ropeTheta, localRopeTheta } = config;
+  const scaled = tables('rope', config, async (read) => {
+    const factors = hasTensor(FACTORS) ? await read(FACTORS) : undefined;
+    return frequencies(config, ropeTheta).map(
+      (f, i) => scaleFrequency(f, config) / (factors?.[i] ?? 1),
+    );
+  });
+  if (localRopeTheta === undefined) return scaled;
+  const local = tables('rope.local', config, async () => frequencies(config, localRopeTheta));
+  return [...scaled, ...local];
 }
 
-function tables(name: string, config: ModelConfig, theta: number, isScaled: boolean): WeightSpec[] {
-  const half = config.headWidth / 2;
-  const length = Math.min(config.contextLength, 8192);
-  const frequencies = Array.from({ length: half }, (_, i) => {
-    const frequency = Math.fround(1 / theta ** (i / half));
-    return isScaled ? scaleFrequency(frequency, config) : frequency;
-  });
-  const table = (f: (angle: number) => number) => {
-    const out = new Float32Array(length * half);
-    for (let p = 0; p < length; p++) {
-      for (let i = 0; i < half; i++) out[p * half + i] = f(Math.fround(p * frequencies[i]!));
-    }
-    return out;
+function frequencies({ headWidth }: ModelConfig, theta: number): number[] {
+  const half = headWidth / 2;
+  return Array.from({ length: half }, (_, i) => Math.fround(1 / theta ** (i / half)));
+}
+
+function tables(
+  name: string,
+  config: ModelConfig,
+  load: (read: WeightReader) => Promise<readonly number[]>,
+): WeightSpec[] {
+  const shape = [config.contextLength, config.headWidth / 2];
+  const table = (f: (angle: number) => number) => async (read: WeightReader) => {
+    const turns = await load(read);
+    const angle = (i: number) => Math.floor(i / turns.length) * turns[i % turns.length]!;
+    const size = config.contextLength * turns.length;
+    return Float32Array.from({ length: size }, (_, i) => f(Math.fround(angle(i))));
   };
-  const shape = [length, half];
   return [
-    { name: `${name}.cos`, shape, load: async () => table(Math.cos) },
-    { name: `${name}.sin`, shape, load: async () => table(Math.sin) },
+    { name: `${name}.cos`, shape, load: table(Math.cos) },
+    { name: `${name}.sin`, shape, load: table(Math.sin) },
   ];
 }
 
