@@ -238,11 +238,6 @@ export class Environment {
   ): Promise<Float32Array> {
     const brancher = await this.brancher();
     const { words, isSingle } = this.labels;
-    // A branch must hold a token: an empty one takes over the last token of nothing.
-    assert(
-      branches.every((ids) => ids.length > 0),
-      'an empty branch reached the task LM',
-    );
     if (isSingle) return brancher.run(cache, branches, words.flat());
     const G = cache.lengths.length;
     const C = words.length;
