@@ -14,17 +14,17 @@ import {
 } from '../graph.ts';
 import { sumTo } from './reduce.ts';
 
-export const reshapeOp: Op<{ shape: Shape }> = {
+export const reshapeOp: Op<{ shape: Shape; trusted: boolean }> = {
   name: 'reshape',
-  infer: ([x], { shape }) => {
-    if (product(x!.shape) !== product(shape)) {
+  infer: ([x], { shape, trusted }) => {
+    if (!trusted && product(x!.shape) !== product(shape)) {
       throw new ShapeError(
         `reshape: ${show(x!.shape)} has ${product(x!.shape)} elements, ${show(shape)} has ${product(shape)}`,
       );
     }
     return [{ shape, dtype: x!.dtype }];
   },
-  vjp: ({ inputs: [x] }, [dy]) => [reshape(dy!, x!.shape)],
+  vjp: ({ inputs: [x], attributes }, [dy]) => [reshape(dy!, x!.shape, attributes.trusted)],
   emit: ({ inputs, outputs, attributes: { shape }, call, node, dims, constant: make }) => {
     const from = call.inputs[0]!.shape;
     // ONNX: 0 copies the input's dimension at the same place, one −1 is worked out.
@@ -39,8 +39,11 @@ export const reshapeOp: Op<{ shape: Shape }> = {
   },
 };
 
-/** Reshapes; at most one −1 is worked out from the rest. */
-export function reshape(x: Tensor, shape: Shape): Tensor {
+/**
+ * Reshapes; at most one −1 is worked out from the rest. With `trusted`, symbols that cannot be
+ * compared ("N" and "B") are taken to fit; the engine checks at run time.
+ */
+export function reshape(x: Tensor, shape: Shape, trusted = false): Tensor {
   const free = shape.indexOf(-1);
   let target = shape;
   if (free >= 0) {
@@ -50,7 +53,7 @@ export function reshape(x: Tensor, shape: Shape): Tensor {
     }
     target = shape.map((d, i) => (i === free ? dim : d));
   }
-  return sameShape(x.shape, target) ? x : apply1(reshapeOp, [x], { shape: target });
+  return sameShape(x.shape, target) ? x : apply1(reshapeOp, [x], { shape: target, trusted });
 }
 
 export const transposeOp: Op<{ order: readonly number[] }> = {

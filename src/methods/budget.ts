@@ -1,0 +1,53 @@
+/** How much a method may spend: task-LM example evaluations and minutes, whichever ends first. */
+export interface BudgetLimits {
+  readonly evaluations?: number | undefined;
+  readonly minutes?: number | undefined;
+}
+
+export class Budget {
+  private readonly limits: BudgetLimits;
+  private readonly spentEvaluations: () => number;
+  private readonly now: () => number;
+  private readonly signal: AbortSignal | undefined;
+  private readonly startedMs: number;
+
+  constructor(
+    limits: BudgetLimits,
+    spentEvaluations: () => number,
+    {
+      now = () => performance.now(),
+      signal,
+    }: { now?: () => number; signal?: AbortSignal | undefined } = {},
+  ) {
+    this.limits = limits;
+    this.spentEvaluations = spentEvaluations;
+    this.now = now;
+    this.signal = signal;
+    this.startedMs = now();
+  }
+
+  get seconds(): number {
+    return (this.now() - this.startedMs) / 1000;
+  }
+
+  /** Share that is spent, 0 to 1 and above. */
+  get spent(): number {
+    const { evaluations, minutes } = this.limits;
+    return Math.max(
+      evaluations ? this.spentEvaluations() / evaluations : 0,
+      minutes ? this.seconds / (60 * minutes) : 0,
+    );
+  }
+
+  /** True while another step may begin. @throws AbortError when the run was cancelled */
+  get isOpen(): boolean {
+    this.signal?.throwIfAborted();
+    return this.spent < 1;
+  }
+
+  /** Seconds that are left, judged by what has been spent so far. */
+  get secondsLeft(): number | undefined {
+    const { spent } = this;
+    return spent > 0 ? Math.max(0, this.seconds / spent - this.seconds) : undefined;
+  }
+}

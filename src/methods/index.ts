@@ -1,0 +1,19 @@
+/** whetstone/methods: every way to find a prompt, one file each and one line here. */
+import { manual } from './manual.ts';
+import { policyGradient } from './policy-gradient.ts';
+import { random } from './random.ts';
+import { softQ } from './soft-q.ts';
+
+export const methods = {
+  'soft-q': softQ,
+  'policy-gradient': policyGradient,
+  manual,
+  random,
+} as const;
+
+export type MethodName = keyof typeof methods;
+
+export { Budget } from './budget.ts';
+export { type Candidate, CandidatePool } from './candidate-pool.ts';
+export { humanCandidates } from './manual.ts';
+export type { Method, MethodContext, StepReport } from './method.ts';

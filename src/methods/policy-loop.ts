@@ -1,0 +1,73 @@
+/** What the policy methods share: writing a batch of prompts, scoring it, standardising rewards. */
+import type { Prompt, PromptScore } from '../environment/index.ts';
+import type { Episode, Policy } from '../policy/index.ts';
+import { float32, type HostTensor, int64 } from '../tensor/index.ts';
+import type { MethodContext } from './method.ts';
+
+export interface ScoredEpisode {
+  readonly episode: Episode;
+  readonly prompt: Prompt;
+  readonly score: PromptScore;
+}
+
+/** The prompt that an episode's ids are, as text and as ids. */
+export function promptOf(context: MethodContext, ids: readonly number[]): Prompt {
+  const { taskLm } = context.environment;
+  const text = taskLm.tokenizer.decode(ids);
+  // The leading space belongs to the template; where it has none, the text is tokenised as it is.
+  return context.environment.layout.surface('x').startsWith(' ')
+    ? { text: text.trimStart(), ids }
+    : { text: text.trimStart() };
+}
+
+/** Scores episodes on the train split and puts them into the pool. */
+export async function scoreEpisodes(
+  context: MethodContext,
+  episodes: readonly Episode[],
+): Promise<ScoredEpisode[]> {
+  const prompts = episodes.map(({ ids }) => promptOf(context, ids));
+  const scores = await context.environment.step(prompts);
+  return episodes.map((episode, i) => {
+    context.pool.add(prompts[i]!, scores[i]!);
+    return { episode, prompt: prompts[i]!, score: scores[i]! };
+  });
+}
+
+/** z = (R − mean) / (σ + 1e-4), population deviation; zeros when all rewards are alike. */
+export function standardise(rewards: readonly number[]): { z: number[]; deviation: number } {
+  const mean = rewards.reduce((a, b) => a + b, 0) / rewards.length;
+  const deviation = Math.sqrt(rewards.reduce((a, r) => a + (r - mean) ** 2, 0) / rewards.length);
+  return { z: rewards.map((r) => (r - mean) / (deviation + 1e-4)), deviation };
+}
+
+/** States [B·T, D], actions [B·T, 1] and signals [B] as inputs of a loss. */
+export function lossInputs(
+  policy: Policy,
+  episodes: readonly Episode[],
+  signals: readonly number[],
+): { states: Float32Array<ArrayBuffer>; extra: Record<string, HostTensor> } {
+  const D = policy.lm.config.width;
+  const T = episodes[0]!.actions.length;
+  const states = new Float32Array(episodes.length * T * D);
+  episodes.forEach((episode, b) => {
+    states.set(episode.states, b * T * D);
+  });
+  const actions = episodes.flatMap((episode) => episode.actions);
+  return {
+    states,
+    extra: {
+      actions: int64(actions, [actions.length, 1]),
+      signals: float32(Float32Array.from(signals), [episodes.length]),
+    },
+  };
+}
+
+/** Share of prompts that stand more than once in a batch. */
+export function duplicateShare(scored: readonly ScoredEpisode[]): number {
+  return 1 - new Set(scored.map(({ prompt }) => prompt.text)).size / scored.length;
+}
+
+/** Mean over episodes. */
+export function meanOf(scored: readonly ScoredEpisode[], f: (s: ScoredEpisode) => number): number {
+  return scored.reduce((a, s) => a + f(s), 0) / scored.length;
+}
