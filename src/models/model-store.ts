@@ -40,6 +40,8 @@ export interface ResolveOptions {
   readonly signal?: AbortSignal | undefined;
   /** Never touch the network. */
   readonly offline?: boolean | undefined;
+  /** What a relative path is relative to. @default the working directory */
+  readonly base?: string | undefined;
   readonly env?: Environment;
   readonly limits?: HttpLimits;
 }
@@ -88,7 +90,7 @@ export async function resolveModel(
   options: ResolveOptions = {},
 ): Promise<ResolvedModel> {
   const env = options.env ?? process.env;
-  if (looksLikePath(name)) return resolvePath(name, env);
+  if (looksLikePath(name)) return resolvePath(name, env, options.base);
   const named = parseName(name);
   const here = await findHere(named, env);
   if (here !== undefined) return here;
@@ -139,8 +141,8 @@ function looksLikePath(name: string): boolean {
   return /[\\/]|^[.~]|\.(gguf|safetensors)$/i.test(name);
 }
 
-async function resolvePath(name: string, env: Environment): Promise<ResolvedModel> {
-  const path = resolve(name.replace(/^~(?=[\\/]|$)/, homeFolder(env)));
+async function resolvePath(name: string, env: Environment, base = '.'): Promise<ResolvedModel> {
+  const path = resolve(base, name.replace(/^~(?=[\\/]|$)/, homeFolder(env)));
   const info = await stat(path).catch(() => undefined);
   if (info === undefined) throw new WeightsError(`${name}: no such file or folder`);
   if (info.isDirectory()) {

@@ -1,7 +1,7 @@
 /** The one schema of a configuration: parsing, defaults, and the JSON Schema for editors. */
 import { z } from 'zod';
 import { DEFAULT_MODEL } from '../models/model-registry.ts';
-import { taskConfigSchema } from './task-config.ts';
+import { taskConfigSchema } from '../tasks/config.ts';
 
 const model = z
   .string()

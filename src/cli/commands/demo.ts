@@ -1,0 +1,40 @@
+/** `whetstone demo`: the whole loop on bundled data with the default model. */
+import type { Command } from 'commander';
+import { positiveNumber, withJson, withSet } from '../options.ts';
+import { session } from '../session.ts';
+import { runOptimize } from './optimize.ts';
+
+interface Options {
+  readonly minutes: number;
+  readonly set?: string[];
+}
+
+/** Minutes of search; loading, final scoring and the table come on top. */
+const MINUTES = 3.5;
+
+export function defineDemo(program: Command): void {
+  withJson(withSet(program.command('demo')))
+    .description('see the loop at work on bundled data, in at most five minutes')
+    .option('--minutes <n>', 'minutes of search', positiveNumber, MINUTES)
+    .action(async (options: Options) => {
+      const [{ demoTaskConfig }, { parseConfig }, { packageRoot }] = await Promise.all([
+        import('../../tasks/demo.ts'),
+        import('../../runs/config.ts'),
+        import('../../util/package-root.ts'),
+      ]);
+      const text = JSON.stringify({
+        task: demoTaskConfig(),
+        budget: { minutes: options.minutes },
+      });
+      const config = parseConfig(text, { label: 'demo', set: options.set });
+      const { note, style } = session();
+      if (!session().isJson) {
+        note(style.err.bold('A policy LM writes prompts, a task LM answers, the reward teaches.'));
+      }
+      const folder = packageRoot();
+      await runOptimize({ config, path: 'demo', folder }, () => [
+        'whetstone init        a configuration and data of your own to start from',
+        'whetstone runs show last',
+      ]);
+    });
+}

@@ -1,0 +1,53 @@
+/** `whetstone optimize`: finds a prompt for the configured task. */
+import type { Command } from 'commander';
+import type { LoadedConfig } from '../../runs/config.ts';
+import { withJson, withSet } from '../options.ts';
+import { session } from '../session.ts';
+
+interface Options {
+  readonly set?: string[];
+}
+
+export function defineOptimize(program: Command): void {
+  withJson(withSet(program.command('optimize')))
+    .description('find a prompt for the task in a configuration')
+    .argument('[config]', 'configuration file', 'whetstone.yaml')
+    .action(async (path: string, options: Options) => {
+      const { loadConfig } = await import('../../runs/config.ts');
+      const loaded = await loadConfig(path, { set: options.set });
+      await runOptimize(loaded, (prompt) => [
+        `whetstone evaluate ${path} --prompt ${shellQuote(prompt)} --split test`,
+        'whetstone runs show last',
+      ]);
+    });
+}
+
+/** Optimises, shows the run, records it, and prints the result; shared with the demo. */
+export async function runOptimize(
+  loaded: LoadedConfig,
+  nextSteps: (prompt: string) => readonly string[],
+): Promise<void> {
+  const { region, signal, ...out } = session();
+  const [{ optimize }, { openStore }, { resultLines }, { showRun }] = await Promise.all([
+    import('../../runs/optimize.ts'),
+    import('../../runs/store.ts'),
+    import('../render/run-view.ts'),
+    import('../show.ts'),
+  ]);
+  const store = await openStore();
+  try {
+    const result = await optimize(loaded, { onEvent: showRun(session()), signal, store });
+    region.close();
+    const { style, width } = out;
+    const next = nextSteps(result.prompt);
+    for (const line of resultLines(result, { style: style.out, width, next })) out.print(line);
+    out.emit(result);
+  } finally {
+    store.close();
+  }
+}
+
+/** The text as one word of a POSIX shell. */
+export function shellQuote(text: string): string {
+  return `'${text.replaceAll("'", "'\\''")}'`;
+}

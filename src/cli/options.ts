@@ -1,0 +1,34 @@
+/** Options that several commands share. */
+import { type Command, InvalidArgumentError } from 'commander';
+
+/** Adds --json. What it does is decided by the session. */
+export function withJson(command: Command): Command {
+  return command.option('--json', 'JSON Lines on stdout, the last one the result');
+}
+
+/** Adds --set, which may be given many times. */
+export function withSet(command: Command): Command {
+  return command.option(
+    '--set <key=value>',
+    'override the configuration, as in budget.minutes=2 (repeatable)',
+    (value: string, before: string[] = []) => [...before, value],
+  );
+}
+
+/** Parses a whole number within bounds. */
+export function wholeNumber(low: number, high: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (text.trim() !== '' && Number.isInteger(value) && value >= low && value <= high) {
+      return value;
+    }
+    throw new InvalidArgumentError(`Expected a whole number from ${low} to ${high}.`);
+  };
+}
+
+/** Parses a number above zero. */
+export function positiveNumber(text: string): number {
+  const value = Number(text);
+  if (text.trim() !== '' && Number.isFinite(value) && value > 0) return value;
+  throw new InvalidArgumentError('Expected a number above 0.');
+}

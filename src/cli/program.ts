@@ -1,0 +1,84 @@
+/** All commands put together, and what happens to whatever they throw. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Command, CommanderError } from 'commander';
+import { exitCodeOf, isAbort, WhetstoneError } from '../errors.ts';
+import { packageRoot } from '../util/package-root.ts';
+import { defineDemo } from './commands/demo.ts';
+import { defineDoctor } from './commands/doctor.ts';
+import { defineEvaluate } from './commands/evaluate.ts';
+import { defineInit } from './commands/init.ts';
+import { defineModels } from './commands/models.ts';
+import { defineOptimize } from './commands/optimize.ts';
+import { defineRuns } from './commands/runs.ts';
+import { defineSchema } from './commands/schema.ts';
+import { openSession } from './session.ts';
+
+const AFTER_HELP = `
+Start with:
+  whetstone demo                          see the loop at work, in five minutes
+  whetstone init && whetstone optimize    the same on your own data
+
+With --json a command writes JSON Lines to stdout, the last one {"kind":"result", ...}.
+Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 130 interrupted.
+WHETSTONE_HOME is the folder of runs and models, WHETSTONE_MODELS that of models alone.`;
+
+/** Runs one command line and ends the process with its exit code. */
+export async function runCli(argv: readonly string[]): Promise<never> {
+  const session = openSession({ isJson: wantsJson(argv) });
+  let code = 0;
+  try {
+    const program = createProgram();
+    if (argv.length <= 2) program.outputHelp();
+    else await program.parseAsync([...argv]);
+    code = session.signal.aborted ? 130 : Number(process.exitCode ?? 0);
+  } catch (error) {
+    if (error instanceof CommanderError && error.exitCode === 0) code = 0;
+    else code = session.fail(...describeFailure(error));
+  }
+  return session.end(code);
+}
+
+function createProgram(): Command {
+  const program = new Command('whetstone')
+    .description('Finds better prompts by reinforcement learning.')
+    .version(packageVersion(), '-v, --version', 'print the version')
+    .helpOption('-h, --help', 'print this help')
+    .addHelpText('after', AFTER_HELP)
+    .showSuggestionAfterError()
+    .exitOverride()
+    .configureOutput({ outputError: () => {} });
+  defineDemo(program);
+  defineInit(program);
+  defineOptimize(program);
+  defineEvaluate(program);
+  defineModels(program);
+  defineRuns(program);
+  defineDoctor(program);
+  defineSchema(program);
+  return program;
+}
+
+function wantsJson(argv: readonly string[]): boolean {
+  const end = argv.indexOf('--');
+  return (end < 0 ? argv : argv.slice(0, end)).includes('--json');
+}
+
+/** Exit code, stable code and sentence of anything that was thrown. */
+function describeFailure(error: unknown): [exitCode: number, code: string, message: string] {
+  if (error instanceof CommanderError) {
+    const message = error.message.replace(/^error: /, '').replace(/\s*\n\s*/g, ' ');
+    return [2, 'usage', `${message.trim()}; see "whetstone --help"`];
+  }
+  if (isAbort(error)) return [130, 'interrupted', 'interrupted'];
+  if (error instanceof WhetstoneError) return [exitCodeOf(error), error.code, error.message];
+  if (process.env.WHETSTONE_DEBUG) process.stderr.write(`${(error as Error)?.stack ?? error}\n`);
+  const message = error instanceof Error ? error.message : String(error);
+  return [1, 'internal', `internal error: ${message} (WHETSTONE_DEBUG=1 shows where)`];
+}
+
+/** Version of the installed package. */
+export function packageVersion(): string {
+  const text = readFileSync(join(packageRoot(), 'package.json'), 'utf8');
+  return (JSON.parse(text) as { version: string }).version;
+}

@@ -1,0 +1,187 @@
+/**
+ * A run as a person sees it: fed with the run's events, it gives the lines to draw now, the line
+ * for a log now and then, and the table at the end. It knows nothing of streams or time.
+ */
+import type {
+  Episode,
+  OptimizeResult,
+  ResultRow,
+  RunEvent,
+  StartEvent,
+  StepEvent,
+  ValidationEvent,
+} from '../../runs/events.ts';
+import { pad, truncate, visible } from '../../util/text.ts';
+import { bar, sparkline } from './chart.ts';
+import { formatCount, formatNumber, formatScore, formatSeconds, formatShare } from './format.ts';
+import { createProgressMeter } from './progress-line.ts';
+import type { Style } from './style.ts';
+import { renderTable } from './table.ts';
+
+export interface RunView {
+  onEvent(event: RunEvent): void;
+  /** The region's lines for a terminal of `columns`. */
+  lines(columns: number): string[];
+  /** One line for a log. */
+  plain(): string;
+}
+
+const LABEL = 10;
+
+export function createRunView(style: Style): RunView {
+  const meter = createProgressMeter();
+  const rewards: number[] = [];
+  let start: StartEvent | undefined;
+  let step: StepEvent | undefined;
+  let episode: Episode | undefined;
+  let validation: ValidationEvent | undefined;
+  let isPreparing = true;
+
+  const row = (label: string, text: string) => `  ${style.dim(pad(label, LABEL))}${text}`;
+
+  return {
+    onEvent(event) {
+      if (event.kind === 'start') start = event;
+      else if (event.kind === 'validation') validation = best(validation, event);
+      else if (event.kind === 'progress') {
+        isPreparing = true;
+        meter.update(event);
+      } else if (event.kind === 'step') {
+        isPreparing = false;
+        step = event;
+        episode = event.episode ?? episode;
+        rewards.push(event.reward);
+      }
+    },
+    lines(columns) {
+      const out: string[] = [];
+      if (start !== undefined) out.push(headline(start, style));
+      if (step !== undefined) {
+        out.push(row('budget', budgetLine(step, style)));
+        out.push(row('reward', rewardLine(step, rewards, columns, style)));
+        out.push(row('best', bestLine(step, columns, style)));
+      }
+      if (validation !== undefined) out.push(row('validation', validationLine(validation)));
+      if (episode !== undefined) out.push(...episodeLines(episode, columns, row, style));
+      if (isPreparing) out.push(`  ${meter.line(style)}`);
+      return out;
+    },
+    plain: () => (isPreparing || step === undefined ? meter.plain() : stepSentence(step)),
+  };
+}
+
+/** The table at the end, and what to do next. Shown on standard output. */
+export function resultLines(
+  result: OptimizeResult,
+  options: { style: Style; width: number; next: readonly string[] },
+): string[] {
+  const { style } = options;
+  const found: ResultRow = {
+    method: result.method,
+    prompt: result.prompt,
+    validation: result.validation,
+    test: result.test,
+  };
+  const rows = result.rows?.length ? result.rows : [found];
+  const table = renderTable(
+    [
+      { title: 'method' },
+      { title: 'prompt', canShrink: true },
+      { title: 'validation, 95% interval', align: 'right' },
+      { title: 'sealed test, 95% interval', align: 'right' },
+    ],
+    rows.map((r) => [r.method, quote(r.prompt), formatScore(r.validation), formatScore(r.test)]),
+    options,
+  );
+  const cost = `${formatCount(result.evaluations)} evaluations in ${formatSeconds(result.seconds)}`;
+  const sizes = `${formatCount(result.validation.examples)} validation and ${formatCount(result.test.examples)} test examples`;
+  return [
+    ...table,
+    '',
+    `${style.dim('cost')}  ${cost}; scored on ${sizes}, float32`,
+    `${style.dim('run ')}  ${result.runId}`,
+    ...options.next.map((line, i) => `${style.dim(i === 0 ? 'next' : '    ')}  ${line}`),
+  ];
+}
+
+/** A prompt in quotes, its control characters visible: leading spaces matter. */
+export function quote(prompt: string): string {
+  return `"${visible(prompt)}"`;
+}
+
+function best(known: ValidationEvent | undefined, next: ValidationEvent): ValidationEvent {
+  return known !== undefined && known.validation.score > next.validation.score ? known : next;
+}
+
+function headline(start: StartEvent, style: Style): string {
+  const { train, validation, test } = start.examples;
+  const sizes = `${train} train, ${validation} validation, ${test} sealed test`;
+  const models =
+    start.policyLm === start.taskLm
+      ? `${start.taskLm} writes and answers`
+      : `${start.policyLm} writes, ${start.taskLm} answers`;
+  return `${style.bold(visible(start.method))} on ${visible(start.task)} ${style.dim(`(${sizes}) · ${visible(models)}`)}`;
+}
+
+function budgetLine(step: StepEvent, style: Style): string {
+  const parts = [
+    `step ${formatCount(step.step)}`,
+    `${formatNumber(step.promptsPerSecond)} prompts/s`,
+    `${formatCount(step.evaluations)} evaluations`,
+  ];
+  if (step.secondsLeft !== undefined) parts.push(`${formatSeconds(step.secondsLeft)} left`);
+  const drawn =
+    step.spent === undefined ? '' : `${style.cyan(bar(step.spent, 20))} ${percent(step.spent)}  `;
+  return drawn + parts.join(' · ');
+}
+
+function rewardLine(
+  step: StepEvent,
+  rewards: readonly number[],
+  columns: number,
+  style: Style,
+): string {
+  const trend = sparkline(rewards, Math.max(8, Math.min(40, columns - 50)));
+  const entropy = step.entropy === undefined ? '' : ` · entropy ${formatNumber(step.entropy)}`;
+  return `${pad(formatNumber(step.reward), 7)} ${style.green(trend)}${style.dim(entropy)}`;
+}
+
+function bestLine(step: StepEvent, columns: number, style: Style): string {
+  const shown = truncate(quote(step.bestPrompt), Math.max(16, columns - 32));
+  return `${style.bold(shown)}  ${style.dim('reward')} ${formatNumber(step.bestReward)}`;
+}
+
+function validationLine({ prompt, validation }: ValidationEvent): string {
+  return `${formatShare(validation.score)} of ${validation.examples}  ${truncate(quote(prompt), 40)}`;
+}
+
+function episodeLines(
+  episode: Episode,
+  columns: number,
+  row: (label: string, text: string) => string,
+  style: Style,
+): string[] {
+  const room = Math.max(16, columns - LABEL - 4);
+  const isRight = episode.answer.trim() === episode.gold.trim();
+  const answer = visible(episode.answer.trim());
+  const shown = isRight ? style.green(`✓ ${answer}`) : style.red(`✗ ${answer}`);
+  const gold = visible(episode.gold.trim());
+  return [
+    row('episode', truncate(quote(episode.prompt), room)),
+    row('  input', truncate(visible(episode.input), room)),
+    row(
+      '  answer',
+      `${shown}  ${style.dim('gold')} ${gold}  ${style.dim('reward')} ${formatNumber(episode.reward)}`,
+    ),
+  ];
+}
+
+function stepSentence(step: StepEvent): string {
+  const left = step.secondsLeft === undefined ? '' : `, ${formatSeconds(step.secondsLeft)} left`;
+  const entropy = step.entropy === undefined ? '' : `, entropy ${formatNumber(step.entropy)}`;
+  return `step ${formatCount(step.step)}: reward ${formatNumber(step.reward)}${entropy}, best ${formatNumber(step.bestReward)} by ${quote(step.bestPrompt)}, ${formatNumber(step.promptsPerSecond)} prompts/s, ${formatCount(step.evaluations)} evaluations${left}`;
+}
+
+function percent(share: number): string {
+  return `${Math.round(share * 100)}%`.padStart(4);
+}

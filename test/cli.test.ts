@@ -1,0 +1,151 @@
+/** The command line as a process: what scripts and people rely on. */
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { mkdtemp, readFile, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { beforeEach, describe, expect, it } from 'vitest';
+import { configJsonSchema } from '../src/runs/config.ts';
+import { demoFolder } from '../src/tasks/demo.ts';
+import { packageRoot } from '../src/util/package-root.ts';
+
+const built = join(packageRoot(), 'dist', 'src', 'cli', 'main.js');
+
+let folder: string;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'whetstone-cli-'));
+});
+
+interface Outcome {
+  readonly code: number | null;
+  readonly out: string;
+  readonly err: string;
+}
+
+function whetstone(...args: string[]): Promise<Outcome> {
+  if (!existsSync(built)) throw new Error('build first: npm run build');
+  const env = { ...process.env, WHETSTONE_HOME: join(folder, 'home'), NO_COLOR: '1' };
+  const child = spawn(process.execPath, [built, ...args], { cwd: folder, env });
+  let [out, err] = ['', ''];
+  child.stdout.on('data', (chunk) => {
+    out += chunk;
+  });
+  child.stderr.on('data', (chunk) => {
+    err += chunk;
+  });
+  return new Promise((resolve) => child.on('close', (code) => resolve({ code, out, err })));
+}
+
+const lastLine = (text: string) => JSON.parse(text.trim().split('\n').at(-1) ?? '');
+
+describe('usage', () => {
+  it('helps', async () => {
+    const { code, out, err } = await whetstone('--help');
+    expect({ code, err }).toEqual({ code: 0, err: '' });
+    for (const name of ['demo', 'init', 'optimize', 'evaluate', 'models', 'runs', 'doctor']) {
+      expect(out).toMatch(new RegExp(`^ {2}${name} `, 'm'));
+    }
+    expect(await whetstone()).toMatchObject({ code: 0, out });
+  });
+
+  it.each([
+    [['optimise'], "whetstone: unknown command 'optimise' (Did you mean optimize?)"],
+    [['models', 'lst'], "whetstone: unknown command 'lst' (Did you mean list?)"],
+    [['runs', 'list', '--limt', '3'], "whetstone: unknown option '--limt' (Did you mean --limit?)"],
+    [['runs', 'list', '--limit', 'x'], 'Expected a whole number from 1 to 100000.'],
+    [
+      ['evaluate', '--prompt', 'p', '--split', 'tset'],
+      'Allowed choices are train, validation, test.',
+    ],
+    [
+      ['optimize', 'none.yaml'],
+      'whetstone: none.yaml: no such file; make one with "whetstone init"',
+    ],
+  ])('%j is wrong usage', async (args, message) => {
+    const { code, out, err } = await whetstone(...args);
+    expect({ code, out }).toEqual({ code: 2, out: '' });
+    expect(err).toContain(message);
+    expect(err.trim().split('\n')).toHaveLength(1);
+  });
+
+  it('tells programs what is wrong, too', async () => {
+    const { code, out } = await whetstone('runs', 'list', '--jsn', '--json');
+    expect(code).toBe(2);
+    expect(lastLine(out)).toMatchObject({ kind: 'error', code: 'usage' });
+  });
+
+  it('names the place of a mistake in the configuration', async () => {
+    await writeFile(join(folder, 'w.yaml'), 'task:\n  data: a.csv\n  inptu: text\n');
+    const { code, err } = await whetstone('optimize', 'w.yaml');
+    expect(code).toBe(2);
+    expect(err).toBe('whetstone: w.yaml:3:3: task.inptu: unknown key (did you mean input?)\n');
+  });
+});
+
+describe('commands without a model', () => {
+  it('runs list and show on a new machine', async () => {
+    const list = await whetstone('runs', 'list', '--json');
+    expect(list.code).toBe(0);
+    expect(lastLine(list.out)).toMatchObject({ kind: 'result', runs: [] });
+    expect(await whetstone('runs', 'show', 'last')).toMatchObject({ code: 1, out: '' });
+  });
+
+  it('models list', async () => {
+    const { code, out } = await whetstone('models', 'list', '--json');
+    expect(code).toBe(0);
+    const names = lastLine(out).models.map((model: { name: string }) => model.name);
+    expect(names).toContain('smollm2-135m-instruct');
+  });
+
+  it('a model that nobody knows', async () => {
+    const { code, err } = await whetstone('models', 'pull', 'smollm2-135m-instrct');
+    expect(code).toBe(2);
+    expect(err).toContain('did you mean smollm2-135m-instruct?');
+  });
+
+  it('doctor checks the engine and the folders', async () => {
+    const { code, out } = await whetstone('doctor', '--json');
+    const checks = out
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    expect(checks.find((check) => check.name === 'engine')).toMatchObject({ state: 'ok' });
+    expect(checks.at(-1)).toMatchObject({ kind: 'result', isHealthy: true });
+    expect(code).toBe(0);
+  });
+
+  it('is quiet when its reader goes away', async () => {
+    const child = spawn(process.execPath, [built, 'schema'], { cwd: folder });
+    let err = '';
+    child.stderr.on('data', (chunk) => {
+      err += chunk;
+    });
+    child.stdout.destroy();
+    const code = await new Promise((resolve) => child.on('close', resolve));
+    expect({ code, err }).toEqual({ code: 0, err: '' });
+  });
+});
+
+describe.skipIf(!existsSync(demoFolder()))('init', () => {
+  it('writes a configuration that holds, and overwrites nothing unasked', async () => {
+    expect(await whetstone('init')).toMatchObject({ code: 0, err: '' });
+    const again = await whetstone('init');
+    expect(again.code).toBe(2);
+    expect(again.err).toBe('whetstone: whetstone.yaml: is there already; --force overwrites it\n');
+    expect(await whetstone('init', '--force')).toMatchObject({ code: 0 });
+    const { loadConfig } = await import('../src/runs/config.ts');
+    const { config } = await loadConfig(join(folder, 'whetstone.yaml'));
+    expect(config).toMatchObject({ task: { data: 'reviews.csv' }, method: { name: 'soft-q' } });
+    const { loadTask } = await import('../src/tasks/index.ts');
+    const task = await loadTask(config.task, { baseFolder: folder, seed: 1 });
+    expect(task.classes.map(({ word }) => word).sort()).toEqual(['negative', 'positive']);
+    expect(task.train.length).toBeGreaterThan(50);
+  });
+});
+
+it('the JSON Schema for editors is the schema of today', async () => {
+  const asset = join(packageRoot(), 'assets', 'whetstone.schema.json');
+  const written = JSON.parse(await readFile(asset, 'utf8'));
+  // On a difference: npx tsx src/cli/main.ts schema > assets/whetstone.schema.json
+  expect(written).toEqual(JSON.parse(JSON.stringify(configJsonSchema())));
+});
