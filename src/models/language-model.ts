@@ -2,8 +2,8 @@
  * A language model ready to compute: tokenizer, configuration, prepared weights and the engine they
  * run in. Programs over it are made by `programs.ts`.
  */
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { readFile, stat } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { WeightsError } from '../errors.ts';
 import { type Engine, type Executable, emitProgram, type Tensor } from '../tensor/index.ts';
 import type { OnProgress } from '../util/progress.ts';
@@ -72,7 +72,7 @@ export class LanguageModel {
   }
 
   /**
-   * Opens a GGUF file or a Hugging Face folder.
+   * Opens a GGUF file, a Hugging Face folder, or a safetensors file in one.
    * @throws WeightsError when it is damaged, hostile, or of a kind that is not supported
    */
   static async open(path: string, options: OpenOptions): Promise<LanguageModel> {
@@ -96,10 +96,11 @@ export class LanguageModel {
           reader,
         });
       }
-      const config = configFromJson(await readConfig(path), join(path, 'config.json'));
+      const folder = (await stat(path)).isDirectory() ? path : dirname(path);
+      const config = configFromJson(await readConfig(folder), join(folder, 'config.json'));
       const hasTensor = (stored: string) => source.tensors.has(stored);
       const reader = (stored: string) => source.read(stored);
-      const tokenizer = await loadTokenizerFolder(path);
+      const tokenizer = await loadTokenizerFolder(folder);
       const key = await preparedKey(source, config);
       return new LanguageModel({
         name,

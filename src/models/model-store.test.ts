@@ -185,7 +185,11 @@ describe('names', () => {
     await writeFile(join(model, 'config.json'), '{}');
     await writeFile(join(model, 'tokenizer.json'), '{}');
     const single = await resolveModel(join(model, 'a.safetensors'));
-    expect(single).toMatchObject({ kind: 'folder', path: model, weights: 'a.safetensors' });
+    expect(single).toMatchObject({
+      kind: 'folder',
+      path: model,
+      weights: join(model, 'a.safetensors'),
+    });
   });
 
   it.each([

@@ -29,7 +29,7 @@ export interface ResolvedModel {
   /** The GGUF file, or the folder with config.json, tokenizer.json and safetensors. */
   readonly path: string;
   readonly origin: 'path' | 'store' | 'hf-cache';
-  /** The one safetensors file that was named, when a file and not its folder was named. */
+  /** The safetensors file, when a file and not its folder was named: what to open instead of `path`. */
   readonly weights?: string;
   /** SHA-256 of the weights' one file, when it is known without reading it. */
   readonly sha256?: string;
@@ -158,7 +158,7 @@ async function resolvePath(name: string, env: Environment, base = '.'): Promise<
         throw new WeightsError(`${name}: expected ${needed} beside it in ${folder}`);
       }
     }
-    return { name, kind: 'folder', path: folder, origin: 'path', weights: basename(path) };
+    return { name, kind: 'folder', path: folder, origin: 'path', weights: path };
   }
   throw new WeightsError(
     `${name}: expected a .gguf file, a .safetensors file or a Hugging Face folder`,

@@ -25,7 +25,7 @@ export interface OpenedModel {
 export async function openModel(name: string, options: OpenModelOptions): Promise<OpenedModel> {
   const { engine, onProgress } = options;
   const resolved = await resolveModel(name, options);
-  const lm = await LanguageModel.open(resolved.path, {
+  const lm = await LanguageModel.open(resolved.weights ?? resolved.path, {
     engine,
     name: resolved.name,
     cacheFolder: join(modelFolder(), 'prepared'),
