@@ -1,11 +1,12 @@
 /**
  * Every architecture against Hugging Face transformers, on tiny checkpoints with random weights that
- * `fixtures/make_models.py` makes; and every way to compute against every other: cached prefixes,
+ * `fixtures/make_models.py` makes, and as GGUF files that `fixtures/make_gguf.py` makes of them; and every way to compute against every other: cached prefixes,
  * batches of any composition, single labels.
  */
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
+import type { LanguageModel } from '../src/models/language-model.ts';
 import { loadBrancher, loadPrefiller, loadScorer } from '../src/models/programs.ts';
 import { distance, expectedOf, fixtures, tinyModels } from './tiny-models.ts';
 
@@ -19,10 +20,7 @@ describe.each(names)('%s', (name) => {
   it('gives the logits of transformers at every token', async () => {
     const model = await open(name);
     const { sequences, logits } = await expectedOf(name);
-    const scorer = await loadScorer(model, 'logits');
-    const rows = sequences.flatMap((ids) => ids.map(() => ids));
-    const places = sequences.flatMap((ids) => ids.map((_, place) => place));
-    const got = await scorer.run(rows, places);
+    const got = await logitsOf(model, sequences);
     expect(got.length).toBe(logits.length);
     expect(distance(got, logits)).toBeLessThan(1e-4);
   });
@@ -76,6 +74,14 @@ describe.each(causal)('%s with cached prefixes', (name) => {
   });
 });
 
+describe('a GGUF file gives the logits of its checkpoint', () => {
+  it.each(['llama3-rope', 'qwen2', 'gemma3', 'gpt2'])('%s', async (name) => {
+    const model = await models.open(join('gguf', `${name}.gguf`));
+    const { sequences, logits } = await expectedOf(name);
+    expect(distance(await logitsOf(model, sequences), logits)).toBeLessThan(1e-4);
+  });
+});
+
 describe('sequences that a model cannot read', () => {
   const tooLong = Array.from({ length: 65 }, (_, i) => i + 5);
 
@@ -98,6 +104,14 @@ describe('sequences that a model cannot read', () => {
     await expect(scorer.run([[]], [0])).rejects.toThrow(/empty/);
   });
 });
+
+/** Logits [V] at every token of every sequence. */
+async function logitsOf(model: LanguageModel, sequences: readonly (readonly number[])[]) {
+  const scorer = await loadScorer(model, 'logits');
+  const rows = sequences.flatMap((ids) => ids.map(() => ids));
+  const places = sequences.flatMap((ids) => ids.map((_, place) => place));
+  return scorer.run(rows, places);
+}
 
 function rowOf(values: Float32Array, i: number, rows: number): Float32Array {
   const width = values.length / rows;
