@@ -1,7 +1,9 @@
 /** The command line as a process: what scripts and people rely on. */
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdtemp, readFile, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, it } from 'vitest';
@@ -123,6 +125,33 @@ describe('commands without a model', () => {
     child.stdout.destroy();
     const code = await new Promise((resolve) => child.on('close', resolve));
     expect({ code, err }).toEqual({ code: 0, err: '' });
+  });
+});
+
+describe('Ctrl-C', () => {
+  it('ends a download cleanly, with exit code 130 and nothing half-written', async () => {
+    const server = createServer(() => {}); // never answers
+    await new Promise<void>((ready) => server.listen(0, '127.0.0.1', ready));
+    const { port } = server.address() as AddressInfo;
+    const child = spawn(process.execPath, [built, 'models', 'pull', 'hf:me/tiny', '--json'], {
+      env: {
+        ...process.env,
+        WHETSTONE_HOME: join(folder, 'home'),
+        HF_ENDPOINT: `http://127.0.0.1:${port}`,
+        HF_HOME: join(folder, 'hf'),
+      },
+    });
+    let out = '';
+    child.stdout.on('data', (chunk) => {
+      out += chunk;
+    });
+    server.once('request', () => child.kill('SIGINT'));
+    const code = await new Promise((resolve) => child.on('close', resolve));
+    server.closeAllConnections();
+    server.close();
+    expect(code).toBe(130);
+    expect(lastLine(out)).toEqual({ kind: 'error', code: 'interrupted', message: 'interrupted' });
+    expect(await readdir(join(folder, 'home', 'models'))).toEqual([]);
   });
 });
 

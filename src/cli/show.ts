@@ -1,9 +1,9 @@
 /** Ways to show work in progress: a run's events, or plain progress such as a download. */
-import type { OnEvent } from '../runs/events.ts';
+import type { OnEvent, RunEvent } from '../runs/events.ts';
 import type { OnProgress, Progress } from '../util/progress.ts';
 import { visible } from '../util/text.ts';
 import { createProgressMeter } from './render/progress-line.ts';
-import { createRunView } from './render/run-view.ts';
+import { createRunView, type RunView } from './render/run-view.ts';
 import type { Session } from './session.ts';
 
 /** Lines in a log, where there is no terminal to draw on. */
@@ -22,10 +22,21 @@ export function showRun(session: Session): OnEvent {
     }
     view.onEvent(event);
     if (session.region.isLive) session.region.update(() => view.lines(session.region.columns));
-    else if (!session.isJson && plain(event.kind === 'progress' ? event.phase : event.kind)) {
-      session.note(view.plain());
-    }
+    else if (!session.isJson) logLine(session, view, event, plain);
   };
+}
+
+/** Each phase and each ten seconds of steps give a line; what lies between is left out. */
+function logLine(
+  session: Session,
+  view: RunView,
+  event: RunEvent,
+  isDue: (key: string) => boolean,
+): void {
+  const line = view.plain();
+  if (line !== undefined && isDue(event.kind === 'progress' ? event.phase : event.kind)) {
+    session.note(line);
+  }
 }
 
 /** The same for a command that only makes progress. */

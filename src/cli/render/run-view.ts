@@ -22,11 +22,11 @@ export interface RunView {
   onEvent(event: RunEvent): void;
   /** The region's lines for a terminal of `columns`. */
   lines(columns: number): string[];
-  /** One line for a log. */
-  plain(): string;
+  /** One line for a log, where the last event is worth one. */
+  plain(): string | undefined;
 }
 
-const LABEL = 10;
+const LABEL = 12;
 
 export function createRunView(style: Style): RunView {
   const meter = createProgressMeter();
@@ -36,11 +36,13 @@ export function createRunView(style: Style): RunView {
   let episode: Episode | undefined;
   let validation: ValidationEvent | undefined;
   let isPreparing = true;
+  let last: RunEvent['kind'] | undefined;
 
   const row = (label: string, text: string) => `  ${style.dim(pad(label, LABEL))}${text}`;
 
   return {
     onEvent(event) {
+      last = event.kind;
       if (event.kind === 'start') start = event;
       else if (event.kind === 'validation') validation = best(validation, event);
       else if (event.kind === 'progress') {
@@ -66,7 +68,11 @@ export function createRunView(style: Style): RunView {
       if (isPreparing) out.push(`  ${meter.line(style)}`);
       return out;
     },
-    plain: () => (isPreparing || step === undefined ? meter.plain() : stepSentence(step)),
+    plain() {
+      if (last === 'start' && start !== undefined) return headline(start, style);
+      if (last === 'progress') return meter.plain();
+      return last === 'step' && step !== undefined ? stepSentence(step) : undefined;
+    },
   };
 }
 
