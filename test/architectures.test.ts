@@ -1,7 +1,7 @@
 /**
- * Every architecture against Hugging Face transformers, on tiny checkpoints with random weights that
- * `fixtures/make_models.py` makes, and as GGUF files that `fixtures/make_gguf.py` makes of them; and every way to compute against every other: cached prefixes,
- * batches of any composition, single labels.
+ * Every architecture against Hugging Face transformers, on tiny checkpoints with random weights
+ * (`fixtures/make_models.py`) and on GGUF files made of them (`fixtures/make_gguf_models.py`); and
+ * every way to compute against every other: cached prefixes, batches of any composition, labels alone.
  */
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
