@@ -28,6 +28,8 @@ interface Kind {
   readonly decoder: Json;
   readonly addBos: boolean;
   readonly addEos: boolean;
+  /** RoBERTa's `<mask>` stands for a word and the space before it. */
+  readonly maskTakesSpace?: boolean;
 }
 
 interface Source {
@@ -66,7 +68,7 @@ export function tokenizerFromGguf(metadata: Metadata): Tokenizer {
   const chatTemplate = optionalText(metadata, 'tokenizer.chat_template', MAX_TEMPLATE);
   return createTokenizer({
     model: kind.model,
-    added: addedTokens(source),
+    added: addedTokens(source, kind),
     normalizer: readNormalizer(kind.normalizer, 'GGUF: normalizer'),
     preTokenizer: readPreTokenizer(kind.preTokenizer, 'GGUF: tokenizer.ggml.pre'),
     decoder: readDecoder(kind.decoder, 'GGUF: decoder'),
@@ -101,6 +103,7 @@ function byteLevelKind({ metadata, tokens }: Source): Kind {
     decoder: BYTE_LEVEL,
     addBos: rule.addBos ?? false,
     addEos: rule.addEos ?? false,
+    maskTakesSpace: true,
   };
 }
 
@@ -163,14 +166,15 @@ function wordPieceKind({ tokens, types, special }: Source): Kind {
   };
 }
 
-function addedTokens({ tokens, types, special }: Source): AddedToken[] {
+function addedTokens({ tokens, types, special }: Source, kind: Kind): AddedToken[] {
   const named = new Set(Object.values(special));
   const flags = { normalized: false, singleWord: false, lstrip: false, rstrip: false };
   return tokens.flatMap((content, id) => {
     const isControl = types[id] === CONTROL || types[id] === UNKNOWN || named.has(id);
     if (!isControl && types[id] !== USER_DEFINED) return [];
     if (content === '' || content.length > MAX_ADDED_LENGTH) return [];
-    return [{ id, content, special: isControl, ...flags, lstrip: content === '<mask>' }];
+    const lstrip = kind.maskTakesSpace === true && id === special.mask;
+    return [{ id, content, special: isControl, ...flags, lstrip }];
   });
 }
 

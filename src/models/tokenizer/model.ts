@@ -104,7 +104,8 @@ function* readMerges(spec: Json, where: string): Generator<readonly [string, str
 }
 
 function isPair(value: unknown): value is [string, string] {
-  return Array.isArray(value) && value.length === 2 && value.every((v) => typeof v === 'string');
+  if (!Array.isArray(value) || value.length !== 2) return false;
+  return typeof value[0] === 'string' && typeof value[1] === 'string';
 }
 
 function unknownId(spec: Json, { ids }: Vocabulary, where: string): number | undefined {
