@@ -27,4 +27,4 @@ export {
   type Template,
   type TemplatePart,
 } from './template.ts';
-export { labelTokens, resolveClasses } from './verbalizer.ts';
+export { resolveClasses } from './verbalizer.ts';

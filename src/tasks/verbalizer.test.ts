@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { ConfigError, DataError } from '../errors.ts';
-import type { Tokenizer } from '../models/tokenizer.ts';
-import { labelTokens, resolveClasses } from './verbalizer.ts';
+import { resolveClasses } from './verbalizer.ts';
 
 const seen = (...golds: string[]) => new Map(golds.map((gold, i) => [gold, `d.csv row ${i + 2}`]));
 
@@ -34,30 +33,5 @@ describe('resolveClasses', () => {
     const resolve = () => resolveClasses(seen('1'), { '0': 'bad', '1': 'good' });
     expect(resolve).toThrow(DataError);
     expect(resolve).toThrow('one label only, "1"');
-  });
-});
-
-describe('labelTokens', () => {
-  /** One id a character, "?" unknown: a tokenizer small enough to see through. */
-  const tokenizer = {
-    special: { unknown: 63 },
-    encode: (text: string) => [...text].map((c) => c.charCodeAt(0)),
-  } as unknown as Tokenizer;
-  const classes = (...words: string[]) => words.map((word) => ({ gold: word, word }));
-
-  it('gives the tokens of the word with and without a space before it', () => {
-    expect(labelTokens(classes('a', 'b'), tokenizer)).toEqual([
-      [32, 97],
-      [32, 98],
-    ]);
-    expect(labelTokens(classes('a', 'b'), tokenizer, { leadingSpace: false })).toEqual([
-      [97],
-      [98],
-    ]);
-  });
-
-  it('refuses words that cannot be told apart or are unknown', () => {
-    expect(() => labelTokens(classes('good', 'goodness'), tokenizer)).toThrow('told apart');
-    expect(() => labelTokens(classes('a', '?'), tokenizer)).toThrow('no tokens');
   });
 });

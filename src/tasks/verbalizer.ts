@@ -1,9 +1,8 @@
 /**
- * Label words: which classes a task has, the word that stands for each, and the word's tokens for a
- * task LM. How tokens are scored is the environment's matter.
+ * Label words: which classes a task has and the word that stands for each. A word may be several
+ * tokens; which they are for a task LM, and how they are scored, is the environment's matter.
  */
 import { ConfigError, DataError } from '../errors.ts';
-import type { Tokenizer } from '../models/tokenizer.ts';
 import { excerpt } from './excerpt.ts';
 import type { TaskClass } from './task.ts';
 
@@ -38,36 +37,6 @@ export function resolveClasses(
   const classes = golds.map((gold) => ({ gold, word: words.get(gold) ?? gold }));
   checkWords(classes);
   return classes;
-}
-
-/**
- * Token ids of each class's word, as they follow a text (`leadingSpace`) or start one.
- * @throws ConfigError when a word has no tokens, is unknown to the tokenizer, or cannot be told from
- *   another because its tokens begin that one's
- */
-export function labelTokens(
-  classes: readonly TaskClass[],
-  tokenizer: Tokenizer,
-  { leadingSpace = true }: { readonly leadingSpace?: boolean } = {},
-): number[][] {
-  const tokens = classes.map(({ word }) => tokenizer.encode(leadingSpace ? ` ${word}` : word));
-  classes.forEach(({ word }, i) => {
-    const own = tokens[i]!;
-    if (own.length === 0 || own.includes(tokenizer.special.unknown ?? -1)) {
-      throw new ConfigError(
-        `label word "${excerpt(word)}" has no tokens in the task LM's vocabulary; ` +
-          'choose another in task.labels',
-      );
-    }
-    const other = tokens.findIndex((t, j) => j !== i && own.every((id, k) => t[k] === id));
-    if (other >= 0) {
-      throw new ConfigError(
-        `label words "${excerpt(word)}" and "${excerpt(classes[other]!.word)}" begin with the ` +
-          'same tokens in the task LM and cannot be told apart; choose others in task.labels',
-      );
-    }
-  });
-  return tokens;
 }
 
 function isWord(gold: string): boolean {
