@@ -48,6 +48,10 @@ export interface PromptScore {
   /** Mean reward. */
   readonly reward: number;
   readonly accuracy: number;
+  /** Indices of the examples asked for. */
+  readonly examples: readonly number[];
+  /** Reward of each of them. */
+  readonly rewards: readonly number[];
   /** Predicted class of each example, in the order asked for. */
   readonly predicted: readonly number[];
   /** Class scores [examples, C]: logits, or log-probabilities for words of several tokens. */
@@ -159,7 +163,7 @@ export class Environment {
     const C = this.task.classes.length;
     const out = new Float32Array(wanted.length * C);
     const predicted: number[] = [];
-    let reward = 0;
+    const rewards: number[] = [];
     let hits = 0;
     wanted.forEach((e, i) => {
       const row = scores.subarray(e * C, (e + 1) * C);
@@ -167,12 +171,14 @@ export class Environment {
       const gold = this.examples[e]!.label;
       const best = row.indexOf(row.reduce((a, b) => Math.max(a, b)));
       predicted.push(best);
-      reward += this.options.reward(row, gold);
+      rewards.push(this.options.reward(row, gold));
       if (best === gold) hits++;
     });
     return {
-      reward: reward / wanted.length,
+      reward: rewards.reduce((a, b) => a + b, 0) / wanted.length,
       accuracy: hits / wanted.length,
+      examples: wanted,
+      rewards,
       predicted,
       scores: out,
     };

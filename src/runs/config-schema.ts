@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { DEFAULT_MODEL } from '../models/model-registry.ts';
 import { taskConfigSchema } from '../tasks/config.ts';
+import { rewardNames } from '../tasks/rewards/index.ts';
 
 const model = z
   .string()
@@ -16,6 +17,10 @@ export const configSchema = z.strictObject({
     .looseObject({ name: z.string().min(1).describe('soft-q, policy-gradient, manual or random') })
     .default({ name: 'soft-q' })
     .describe('How the prompt is found; other keys are options of the method'),
+  reward: z
+    .enum(rewardNames)
+    .default('piecewise')
+    .describe("How the label words' scores become a reward; piecewise is RLPrompt's"),
   budget: z
     .strictObject({
       evaluations: z

@@ -1,7 +1,9 @@
-/** Scores one prompt on one split of a configured task. */
-import { WhetstoneError } from '../errors.ts';
+/** Scores one prompt on one split of a configured task, in float32. */
+import { perClass } from '../tasks/index.ts';
 import type { LoadedConfig } from './config.ts';
 import type { EvaluateResult, OnEvent, SplitName } from './events.ts';
+import { measure, splitScore } from './measure.ts';
+import { Workbench } from './workbench.ts';
 
 export interface EvaluateOptions {
   readonly prompt: string;
@@ -10,9 +12,35 @@ export interface EvaluateOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** @throws ConfigError when the prompt does not fit the task LM's context */
 export async function evaluate(
-  _loaded: LoadedConfig,
-  _options: EvaluateOptions,
+  loaded: LoadedConfig,
+  { prompt, split, onEvent, signal }: EvaluateOptions,
 ): Promise<EvaluateResult> {
-  throw new WhetstoneError('evaluate: not there yet');
+  const bench = await Workbench.open(loaded, {
+    onProgress: (progress) => onEvent?.({ kind: 'progress', ...progress }),
+    signal,
+  });
+  try {
+    const { task } = bench;
+    const examples = split === 'test' ? task.test.open() : task[split];
+    const environment = bench.environment(examples, 'float32');
+    const score = await measure(environment, prompt);
+    const gold = examples.map(({ label }) => label);
+    const classes = perClass(gold, score.predicted, task.classes.length);
+    return {
+      kind: 'result',
+      prompt,
+      split,
+      ...splitScore(score),
+      perClass: task.classes.map(({ gold: name, word }, c) => ({
+        gold: name,
+        word,
+        examples: classes[c]!.support,
+        recall: classes[c]!.recall,
+      })),
+    };
+  } finally {
+    await bench.close();
+  }
 }

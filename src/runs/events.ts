@@ -50,6 +50,8 @@ export interface StepEvent {
   readonly spent?: number;
   readonly secondsLeft?: number;
   readonly episode?: Episode;
+  /** What else the method measured, by stable names: docs/methods explains each. */
+  readonly quantities?: Readonly<Record<string, number>>;
 }
 
 /** A prompt was scored on the validation split. */
