@@ -13,15 +13,19 @@ const LONGEST = 8192;
 
 /** @throws WeightsError for a model type or a setting that is not supported */
 export function configFromJson(json: Json, where: string): ModelConfig {
-  const type = String(json.model_type ?? '');
-  const text = (json.text_config as Json | undefined) ?? json;
+  const type = typeof json.model_type === 'string' ? json.model_type : '';
+  const text = section(json, 'text_config', where) ?? json;
+  refuseUnsupported(text, where);
+  if (json.tie_word_embeddings === false && ['gpt2', 'bert', 'roberta'].includes(type)) {
+    throw new WeightsError(`${where}: ${type} with a head of its own is not supported`);
+  }
   if (type === 'gpt2') return gpt2Config(text, where);
   if (['bert', 'roberta', 'xlm-roberta'].includes(type)) return bertConfig(text, type, where);
   if (['llama', 'mistral', 'qwen2', 'qwen3', 'gemma3', 'gemma3_text'].includes(type)) {
     return llamaConfig(text, type.replace('_text', ''), where);
   }
   throw new WeightsError(
-    `${where}: model type "${type}" is not supported, known are llama, mistral, qwen2, qwen3, gemma3, gpt2, bert, roberta`,
+    `${where}: model type ${shown(json.model_type)} is not supported, known are llama, mistral, qwen2, qwen3, gemma3, gpt2, bert, roberta`,
   );
 }
 
@@ -55,7 +59,7 @@ function llamaConfig(json: Json, type: string, where: string): ModelConfig {
         json.tie_word_embeddings === true || (isGemma && json.tie_word_embeddings !== false),
       positionOffset: 0,
       ...rope,
-      ...windowOf(json, layers, type),
+      ...windowOf(json, layers, type, where),
     },
     where,
   );
@@ -65,43 +69,51 @@ type Rope = Pick<ModelConfig, 'ropeTheta' | 'localRopeTheta' | 'ropeScale' | 'll
 
 /** Rotary settings in the old form (rope_theta, rope_scaling) and in the new one (rope_parameters). */
 function ropeParameters(json: Json, where: string): Rope {
-  const given = json.rope_parameters as Json | undefined;
-  const full = (given?.full_attention as Json | undefined) ?? given ?? {};
-  const local = given?.sliding_attention as Json | undefined;
-  const scaling = (given ? full : ((json.rope_scaling as Json | null) ?? {})) as Json;
-  const theta = Number(full.rope_theta ?? json.rope_theta ?? 10_000);
-  const localTheta = local?.rope_theta ?? json.rope_local_base_freq;
-  const kind = String(scaling.rope_type ?? scaling.type ?? 'default');
+  const given = section(json, 'rope_parameters', where);
+  const full = (given && section(given, 'full_attention', where)) ?? given ?? {};
+  const local = given && section(given, 'sliding_attention', where);
+  const scaling = given ? full : (section(json, 'rope_scaling', where) ?? {});
+  const n = numbers(scaling, where);
+  const theta = numbers({ rope_theta: full.rope_theta ?? json.rope_theta }, where);
+  const localTheta = local?.rope_theta ?? json.rope_local_base_freq ?? undefined;
+  const kind = scaling.rope_type ?? scaling.type ?? 'default';
   const base = {
-    ropeTheta: theta,
-    ...(localTheta === undefined ? {} : { localRopeTheta: Number(localTheta) }),
+    ropeTheta: theta('rope_theta', 10_000),
+    ...(localTheta === undefined
+      ? {}
+      : { localRopeTheta: numbers({ rope_theta: localTheta }, where)('rope_theta') }),
   };
   if (kind === 'default') return base;
-  if (kind === 'linear') return { ...base, ropeScale: Number(scaling.factor) };
+  if (kind === 'linear') return { ...base, ropeScale: n('factor') };
   if (kind === 'llama3') {
     return {
       ...base,
       llama3Rope: {
-        factor: Number(scaling.factor),
-        lowFactor: Number(scaling.low_freq_factor),
-        highFactor: Number(scaling.high_freq_factor),
-        originalLength: Number(scaling.original_max_position_embeddings),
+        factor: n('factor'),
+        lowFactor: n('low_freq_factor'),
+        highFactor: n('high_freq_factor'),
+        originalLength: n('original_max_position_embeddings'),
       },
     };
   }
   throw new WeightsError(
-    `${where}: rope scaling "${kind}" is not supported, known are default, linear, llama3`,
+    `${where}: rope scaling ${shown(kind)} is not supported, known are default, linear, llama3`,
   );
 }
 
-function windowOf(json: Json, layers: number, type: string): Partial<ModelConfig> {
-  const window = json.sliding_window as number | null | undefined;
-  if (!window || (type.startsWith('qwen') && json.use_sliding_window !== true)) return {};
-  const types = json.layer_types as string[] | undefined;
-  const pattern = Number(json.sliding_window_pattern ?? 6);
+function windowOf(json: Json, layers: number, type: string, where: string): Partial<ModelConfig> {
+  if (!json.sliding_window || (type.startsWith('qwen') && json.use_sliding_window !== true)) {
+    return {};
+  }
+  if (type === 'llama') return {}; // The field stands in some files and means nothing there.
+  const n = numbers(json, where);
+  const window = n('sliding_window');
+  const types = Array.isArray(json.layer_types) ? (json.layer_types as unknown[]) : undefined;
+  const pattern = n('sliding_window_pattern', 6);
+  if (layers > MOST.layers) return {}; // `checked` refuses it.
   const windowed = Array.from({ length: layers }, (_, i) => {
     if (types) return types[i] === 'sliding_attention';
-    if (type.startsWith('qwen')) return i >= Number(json.max_window_layers ?? 28);
+    if (type.startsWith('qwen')) return i >= n('max_window_layers', 28);
     return type === 'gemma3' ? (i + 1) % pattern !== 0 : true;
   });
   return { window, windowed };
@@ -111,9 +123,6 @@ function gpt2Config(json: Json, where: string): ModelConfig {
   const n = numbers(json, where);
   const width = n('n_embd');
   const heads = n('n_head');
-  if (json.scale_attn_by_inverse_layer_idx === true) {
-    throw new WeightsError(`${where}: scale_attn_by_inverse_layer_idx is not supported`);
-  }
   return checked(
     {
       architecture: 'gpt2',
@@ -210,8 +219,18 @@ export function configFromGguf(
     layer_norm_epsilon: get('attention.layer_norm_epsilon'),
     ...(type === 'gemma3' ? { hidden_act: 'gelu_pytorch_tanh', rope_local_base_freq: 10_000 } : {}),
   };
-  if (get('rope.scaling.type') === 'linear') {
-    json.rope_scaling = { rope_type: 'linear', factor: get('rope.scaling.factor') };
+  const scaling = get('rope.scaling.type') ?? 'none';
+  if (scaling !== 'none') {
+    json.rope_scaling = { rope_type: scaling, factor: get('rope.scaling.factor') };
+  }
+  const rotated = get('rope.dimension_count');
+  if (rotated !== undefined) {
+    const headWidth = get('attention.key_length') ?? Number(json.hidden_size) / Number(json.n_head);
+    json.partial_rotary_factor = Number(rotated) / Number(headWidth);
+  }
+  // Only the 27B model scales by the width a head, as llama.cpp knows it by its layers.
+  if (type === 'gemma3' && json.num_hidden_layers === 62) {
+    json.query_pre_attn_scalar = Number(json.hidden_size) / Number(json.n_head);
   }
   const defined = Object.entries(json).filter(([, value]) => value !== undefined);
   return configFromJson(Object.fromEntries(defined), where);
@@ -223,50 +242,91 @@ function numbers(json: Json, where: string) {
     const number = typeof value === 'bigint' ? Number(value) : value;
     if (typeof number === 'number' && Number.isFinite(number) && number > 0) return number;
     if (key === 'pad_token_id' && number === 0) return 0;
-    throw new WeightsError(
-      `${where}: "${key}" must be a positive number, got ${String(JSON.stringify(json[key]))}`,
-    );
+    throw new WeightsError(`${where}: "${key}" must be a positive number, got ${shown(json[key])}`);
   };
 }
 
-const activations: Record<string, ModelConfig['activation']> = {
-  silu: 'silu',
-  swish: 'silu',
-  gelu: 'gelu',
-  gelu_new: 'gelu-tanh',
-  gelu_pytorch_tanh: 'gelu-tanh',
-  relu: 'relu',
-};
+const activations = new Map<string, ModelConfig['activation']>([
+  ['silu', 'silu'],
+  ['swish', 'silu'],
+  ['gelu', 'gelu'],
+  ['gelu_new', 'gelu-tanh'],
+  ['gelu_pytorch_tanh', 'gelu-tanh'],
+  ['relu', 'relu'],
+]);
 
 function activationOf(name: unknown, where: string): ModelConfig['activation'] {
-  const activation = activations[String(name)];
+  const activation = typeof name === 'string' ? activations.get(name) : undefined;
   if (activation) return activation;
   throw new WeightsError(
-    `${where}: activation "${String(name)}" is not supported, known are ${Object.keys(activations).join(', ')}`,
+    `${where}: activation ${shown(name)} is not supported, known are ${[...activations.keys()].join(', ')}`,
   );
 }
 
+const MOST = {
+  layers: 512,
+  width: 65_536,
+  innerWidth: 1 << 20,
+  heads: 1024,
+  kvHeads: 1024,
+  headWidth: 4096,
+  vocabulary: 1 << 22,
+  contextLength: 1 << 24,
+};
+
 /** Refuses sizes that no model has, before anything is allocated for them. */
 function checked(config: ModelConfig, where: string): ModelConfig {
-  const limits = {
-    layers: 512,
-    width: 65_536,
-    innerWidth: 1 << 20,
-    heads: 1024,
-    vocabulary: 1 << 22,
-  };
-  for (const [key, limit] of Object.entries(limits)) {
-    const value = config[key as keyof typeof limits];
-    if (!Number.isInteger(value) || value > limit) {
+  for (const [key, limit] of Object.entries(MOST)) {
+    const value = config[key as keyof typeof MOST];
+    if (!Number.isInteger(value) || value < 1 || value > limit) {
       throw new WeightsError(
-        `${where}: ${key} is ${value}, expected a whole number up to ${limit}`,
+        `${where}: ${key} is ${value}, expected a whole number from 1 to ${limit}`,
       );
     }
   }
-  if (config.heads % config.kvHeads !== 0 || !Number.isInteger(config.headWidth)) {
+  if (config.heads % config.kvHeads !== 0 || (config.ropeTheta > 0 && config.headWidth % 2 !== 0)) {
     throw new WeightsError(
       `${where}: ${config.heads} heads over ${config.kvHeads} key/value heads of width ${config.headWidth} do not fit`,
     );
   }
   return config;
+}
+
+/** Fields that change the computation in ways we do not follow, and the values that change nothing. */
+const neutral: Record<string, readonly unknown[]> = {
+  scale_attn_by_inverse_layer_idx: [false],
+  scale_attn_weights: [true],
+  add_cross_attention: [false],
+  is_decoder: [false],
+  position_embedding_type: ['absolute'],
+  partial_rotary_factor: [1],
+  attn_logit_softcapping: [],
+  final_logit_softcapping: [],
+  use_bidirectional_attention: [false],
+};
+
+function refuseUnsupported(json: Json, where: string): void {
+  for (const [key, allowed] of Object.entries(neutral)) {
+    const value = json[key] ?? undefined;
+    if (value !== undefined && !allowed.includes(value)) {
+      throw new WeightsError(
+        `${where}: "${key}": ${shown(value)} is not supported, take a model without it`,
+      );
+    }
+  }
+}
+
+/** An object within the configuration, or nothing where it is missing or null. */
+function section(json: Json, key: string, where: string): Json | undefined {
+  const value = json[key] ?? undefined;
+  if (value === undefined) return undefined;
+  if (typeof value === 'object' && !Array.isArray(value)) return value as Json;
+  throw new WeightsError(`${where}: "${key}" must be an object, got ${shown(value)}`);
+}
+
+function shown(value: unknown): string {
+  if (typeof value === 'string') return JSON.stringify(value.slice(0, 60));
+  if (typeof value === 'object' && value !== null)
+    return Array.isArray(value) ? 'a list' : 'an object';
+  return String(value ?? 'nothing');
 }

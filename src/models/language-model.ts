@@ -151,16 +151,22 @@ export class LanguageModel {
   }
 }
 
+const MAX_CONFIG = 2 ** 24;
+
 async function readConfig(folder: string): Promise<Record<string, unknown>> {
   const path = join(folder, 'config.json');
+  let reason = 'it is not an object';
   try {
-    return JSON.parse(await readFile(path, 'utf8')) as Record<string, unknown>;
+    const { size } = await stat(path);
+    if (size > MAX_CONFIG) reason = `it has ${size} bytes`;
+    else {
+      const value: unknown = JSON.parse(await readFile(path, 'utf8'));
+      if (typeof value === 'object' && value !== null && !Array.isArray(value)) {
+        return value as Record<string, unknown>;
+      }
+    }
   } catch (error) {
-    throw new WeightsError(
-      `${path}: expected the model's configuration as JSON (${(error as Error).message})`,
-      {
-        cause: error,
-      },
-    );
+    reason = (error as Error).message;
   }
+  throw new WeightsError(`${path}: expected the model's configuration as JSON (${reason})`);
 }
