@@ -16,7 +16,7 @@ export interface Session {
   /** Colours for stdout and for stderr. */
   readonly style: { readonly out: Style; readonly err: Style };
   readonly region: LiveRegion;
-  /** Columns of stdout. */
+  /** Columns of stdout; nothing is cut where it is no terminal. */
   readonly width: number;
   /** With --json a line on stdout; otherwise nothing. */
   emit(record: object): void;
@@ -53,7 +53,7 @@ export function openSession({ isJson }: { isJson: boolean }): Session {
     signal: stop.signal,
     style,
     region,
-    width: stdout.columns ?? 100,
+    width: stdout.columns ?? Number.POSITIVE_INFINITY,
     emit: (record) => {
       if (isJson) stdout.write(`${JSON.stringify(record)}\n`);
     },

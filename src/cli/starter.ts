@@ -8,8 +8,8 @@ import { demoFolder } from '../tasks/demo.ts';
 import { writeFileAtomic } from '../util/atomic-file.ts';
 import { packageRoot } from '../util/package-root.ts';
 
-/** Rows of each label: enough for splits that say something. */
-const ROWS_OF_EACH = 100;
+/** The demo's sealed test rows stay out. */
+const SOURCES = ['train.tsv', 'validation.tsv'];
 
 export interface StarterFile {
   readonly path: string;
@@ -30,10 +30,10 @@ export async function writeStarter(
   if (taken !== undefined && !force) {
     throw new ConfigError(`${relative('.', taken)}: is there already; --force overwrites it`);
   }
-  const csv = await sampleCsv();
+  const rows = await sampleRows();
   try {
     await mkdir(resolve(folder), { recursive: true });
-    await writeFileAtomic(data, csv);
+    await writeFileAtomic(data, `${['text,label', ...rows].join('\n')}\n`);
     await writeFileAtomic(config, starterYaml(schemaPath(resolve(folder))));
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
@@ -41,24 +41,22 @@ export async function writeStarter(
   }
   return [
     { path: config, about: 'the task, the models, the method, the budget' },
-    { path: data, about: `${2 * ROWS_OF_EACH} labelled remarks` },
+    { path: data, about: `${rows.length} labelled remarks` },
   ];
 }
 
-/** The first rows of each label of the demo's training data. */
-async function sampleCsv(): Promise<string> {
-  const lines = ['text,label'];
-  const counts = new Map<string, number>();
+/** The demo's training and validation rows, with words for labels. */
+async function sampleRows(): Promise<string[]> {
   const words: Readonly<Record<string, string>> = { '0': 'negative', '1': 'positive' };
-  for await (const { values } of readTable(join(demoFolder(), 'train.tsv'))) {
-    const gold = values.get('label') ?? '';
-    const count = counts.get(gold) ?? 0;
-    if (count >= ROWS_OF_EACH) continue;
-    counts.set(gold, count + 1);
-    const text = (values.get('text') ?? '').replaceAll('"', '""');
-    lines.push(`"${text}",${words[gold] ?? gold}`);
+  const rows: string[] = [];
+  for (const name of SOURCES) {
+    for await (const { values } of readTable(join(demoFolder(), name))) {
+      const gold = values.get('label') ?? '';
+      const text = (values.get('text') ?? '').replaceAll('"', '""');
+      rows.push(`"${text}",${words[gold] ?? gold}`);
+    }
   }
-  return `${lines.join('\n')}\n`;
+  return rows;
 }
 
 /** An installed package is named by a path that holds on another machine, too. */

@@ -134,6 +134,11 @@ describe('run view', () => {
     expect(lines[1]).toMatch(/^a human prompt {2}"Sentiment:" +82\.1% \[74\.9, 88\.0\] /);
     expect(lines[2]).toMatch(/^soft-q/);
     expect(lines.join('\n')).toContain('23,140 evaluations in 2 m 51 s');
+    expect(lines.join('\n')).toContain('intervals overlap');
+    const worse = { ...row, test: { ...SCORE, interval: [0.4, 0.6] as const } };
+    expect(resultLines({ ...RESULT, rows: [worse, rows[1]!] }, options).join('\n')).not.toContain(
+      'intervals overlap',
+    );
   });
 });
 

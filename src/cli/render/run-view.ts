@@ -104,9 +104,22 @@ export function resultLines(
   return [
     ...table,
     '',
+    `${style.dim('found')} ${style.bold(quote(result.prompt))}`,
     `${style.dim('cost')}  ${cost}; scored on ${sizes}, float32`,
+    ...noiseNote(rows, found, style),
     `${style.dim('run ')}  ${result.runId}`,
     ...options.next.map((line, i) => `${style.dim(i === 0 ? 'next' : '    ')}  ${line}`),
+  ];
+}
+
+/** No winner is announced inside the noise. */
+function noiseNote(rows: readonly ResultRow[], found: ResultRow, style: Style): string[] {
+  const others = rows.filter((row) => row.prompt !== found.prompt);
+  const isClear = others.every((row) => row.test.interval[1] < found.test.interval[0]);
+  if (others.length === 0 || isClear) return [];
+  const size = formatCount(found.test.examples);
+  return [
+    `${style.dim('note')}  intervals overlap: ${size} test examples do not show that one prompt is better`,
   ];
 }
 
