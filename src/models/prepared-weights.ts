@@ -5,7 +5,7 @@
  *
  * int8 holds the linear layers alone: [in, out], one symmetric scale a column.
  */
-import { mkdir, readFile, stat } from 'node:fs/promises';
+import { type FileHandle, readFile, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { WeightsError } from '../errors.ts';
 import {
@@ -18,6 +18,7 @@ import {
   weight,
 } from '../tensor/index.ts';
 import { writeFileAtomic } from '../util/atomic-file.ts';
+import { onDisk } from '../util/disk.ts';
 import { sha256Json } from '../util/hash.ts';
 import type { OnProgress } from '../util/progress.ts';
 import type { ModelConfig, WeightReader, WeightSpec, Weights } from './architecture.ts';
@@ -27,6 +28,8 @@ export type Precision = 'float32' | 'int8';
 
 /** Raised when the layout of prepared files changes. */
 const LAYOUT = 1;
+/** Bytes of one write: systems refuse 2 GiB. */
+const MOST_AT_ONCE = 2 ** 28;
 /** Tensors start at multiples of this, as memory mapping wants. */
 const ALIGNMENT = 4096;
 
@@ -51,7 +54,7 @@ export async function preparedKey(source: WeightFile, config: ModelConfig): Prom
   return `${stem.slice(0, 40)}-${sha256Json({ files, config, LAYOUT }).slice(0, 16)}`;
 }
 
-/** Opens the file of one precision, making it first if need be. @throws WeightsError when a tensor is missing or misshaped */
+/** Opens the file of one precision, making it first if need be. @throws WeightsError when a tensor is missing or misshaped, StoreError when the folder cannot be written */
 export async function openPrepared(
   folder: string,
   precision: Precision,
@@ -59,11 +62,19 @@ export async function openPrepared(
   read: WeightReader,
   onProgress?: OnProgress,
 ): Promise<PreparedFile> {
-  const index = join(folder, `${precision}.json`);
-  const known = await readIndex(index);
+  const known = await readIndex(folder, precision);
   if (known) return known;
-  await mkdir(folder, { recursive: true });
   const wanted = precision === 'int8' ? specs.filter((spec) => spec.isLinear) : specs;
+  return onDisk(folder, () => prepare(folder, precision, wanted, read, onProgress));
+}
+
+async function prepare(
+  folder: string,
+  precision: Precision,
+  wanted: readonly WeightSpec[],
+  read: WeightReader,
+  onProgress?: OnProgress,
+): Promise<PreparedFile> {
   const tensors: WeightAttributes[] = [];
   const file = `${precision}.bin`;
   await writeFileAtomic(join(folder, file), async (handle) => {
@@ -77,14 +88,23 @@ export async function openPrepared(
       });
       for (const { data, ...tensor } of await makeTensors(spec, precision, read)) {
         at = Math.ceil(at / ALIGNMENT) * ALIGNMENT;
-        await handle.write(data, 0, data.byteLength, at);
+        await writeWhole(handle, data, at);
         tensors.push({ ...tensor, file, offset: at, sizeBytes: data.byteLength });
         at += data.byteLength;
       }
     }
   });
-  await writeFileAtomic(index, JSON.stringify(tensors));
+  await writeFileAtomic(join(folder, `${precision}.json`), JSON.stringify(tensors));
   return byName(tensors);
+}
+
+/** A single write may take less than all, as on a disk that is about to be full. */
+async function writeWhole(handle: FileHandle, data: ArrayBufferView, at: number): Promise<void> {
+  const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+  for (let done = 0; done < bytes.length; ) {
+    const length = Math.min(bytes.length - done, MOST_AT_ONCE);
+    done += (await handle.write(bytes, done, length, at + done)).bytesWritten;
+  }
 }
 
 async function makeTensors(
@@ -128,11 +148,16 @@ export function quantizeRows(
   return { values, scales };
 }
 
-async function readIndex(path: string): Promise<PreparedFile | undefined> {
+/** What was prepared before. Not made yet, or not whole: nothing, it is made anew. */
+async function readIndex(folder: string, precision: Precision): Promise<PreparedFile | undefined> {
   try {
-    return byName(JSON.parse(await readFile(path, 'utf8')) as WeightAttributes[]);
+    const text = await readFile(join(folder, `${precision}.json`), 'utf8');
+    const tensors = JSON.parse(text) as WeightAttributes[];
+    const { size } = await stat(join(folder, `${precision}.bin`));
+    const end = Math.max(...tensors.map(({ offset, sizeBytes }) => offset + sizeBytes));
+    return end === size ? byName(tensors) : undefined;
   } catch {
-    return undefined; // Not made yet, or cut off: it is made anew.
+    return undefined;
   }
 }
 
