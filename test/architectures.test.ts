@@ -7,7 +7,12 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import type { LanguageModel } from '../src/models/language-model.ts';
-import { loadBrancher, loadPrefiller, loadScorer } from '../src/models/programs.ts';
+import {
+  loadBrancher,
+  loadPrefiller,
+  loadScorer,
+  type ProgramOptions,
+} from '../src/models/programs.ts';
 import { distance, expectedOf, fixtures, tinyModels } from './tiny-models.ts';
 
 const names = await readdir(join(fixtures, 'models'));
@@ -35,6 +40,12 @@ describe.each(names)('%s', (name) => {
       const alone = await scorer.run([ids], [last[i]!]);
       expect(distance(alone, rowOf(together, i, sequences.length))).toBeLessThan(1e-5);
     }
+  });
+
+  it('keeps close to float32 in int8', async () => {
+    const { sequences, logits } = await expectedOf(name);
+    const got = await logitsOf(await open(name), sequences, { precision: 'int8' });
+    expect(correlation(got, logits)).toBeGreaterThan(0.99);
   });
 
   it('gives label logits that are those of the whole vocabulary', async () => {
@@ -74,6 +85,20 @@ describe.each(causal)('%s with cached prefixes', (name) => {
   });
 });
 
+describe.each(['llama', 'gpt2'])('%s, branches that want labels or hidden states', (name) => {
+  it.each(['labels', 'hidden'] as const)('gives the %s of whole sequences', async (want) => {
+    const model = await open(name);
+    const [long] = (await expectedOf(name)).sequences;
+    const [prefix, branch, labels] = [long!.slice(0, 5), long!.slice(5, 12), [3, 77]];
+    const cache = await (await loadPrefiller(model)).run([prefix]);
+    const cached = await (await loadBrancher(model, want)).run(cache, [branch], labels);
+    const whole = [...prefix, ...branch];
+    const uncached = await (await loadScorer(model, want)).run([whole], [11], labels);
+    expect(cached.length).toBe(uncached.length);
+    expect(distance(cached, uncached)).toBeLessThan(1e-4);
+  });
+});
+
 describe('a GGUF file gives the logits of its checkpoint', () => {
   it.each(['llama3-rope', 'qwen2', 'gemma3', 'gpt2'])('%s', async (name) => {
     const model = await models.open(join('gguf', `${name}.gguf`));
@@ -106,8 +131,12 @@ describe('sequences that a model cannot read', () => {
 });
 
 /** Logits [V] at every token of every sequence. */
-async function logitsOf(model: LanguageModel, sequences: readonly (readonly number[])[]) {
-  const scorer = await loadScorer(model, 'logits');
+async function logitsOf(
+  model: LanguageModel,
+  sequences: readonly (readonly number[])[],
+  options: ProgramOptions = {},
+) {
+  const scorer = await loadScorer(model, 'logits', options);
   const rows = sequences.flatMap((ids) => ids.map(() => ids));
   const places = sequences.flatMap((ids) => ids.map((_, place) => place));
   return scorer.run(rows, places);
@@ -116,4 +145,17 @@ async function logitsOf(model: LanguageModel, sequences: readonly (readonly numb
 function rowOf(values: Float32Array, i: number, rows: number): Float32Array {
   const width = values.length / rows;
   return values.subarray(i * width, (i + 1) * width);
+}
+
+/** Pearson's correlation. */
+function correlation(a: Float32Array, b: Float32Array): number {
+  const mean = (x: Float32Array) => x.reduce((sum, v) => sum + v, 0) / x.length;
+  const [ma, mb] = [mean(a), mean(b)];
+  let [ab, aa, bb] = [0, 0, 0];
+  for (const [i, x] of a.entries()) {
+    ab += (x - ma) * (b[i]! - mb);
+    aa += (x - ma) ** 2;
+    bb += (b[i]! - mb) ** 2;
+  }
+  return ab / Math.sqrt(aa * bb);
 }
