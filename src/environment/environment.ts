@@ -9,19 +9,12 @@
 import { ConfigError } from '../errors.ts';
 import type { LanguageModel } from '../models/language-model.ts';
 import type { Precision } from '../models/prepared-weights.ts';
-import {
-  type Brancher,
-  loadBrancher,
-  loadPrefiller,
-  loadScorer,
-  type Prefiller,
-  type PrefixCache,
-  type Scorer,
-} from '../models/programs.ts';
+import type { Brancher, PrefixCache, Scorer } from '../models/programs.ts';
 import type { RewardFunction } from '../tasks/rewards/index.ts';
 import type { Example, Task } from '../tasks/task.ts';
 import { type LabelWords, labelWordsOf } from './label-words.ts';
 import { type Layout, layoutOf, type Prompt } from './layout.ts';
+import { TaskLmPrograms } from './programs.ts';
 import { ScoreCache } from './score-cache.ts';
 
 export type { Prompt } from './layout.ts';
@@ -41,6 +34,8 @@ export interface EnvironmentOptions {
   /** Examples of one pass. @default 8 */
   readonly examplesPerPass?: number;
   readonly prepack?: boolean;
+  /** Programs shared with other environments of the same task LM and precision. */
+  readonly programs?: TaskLmPrograms;
 }
 
 /** A prompt's scores on the examples asked for. */
@@ -79,7 +74,7 @@ export class Environment {
   private readonly prefixes: readonly (readonly number[])[];
   private readonly suffixes: readonly (readonly number[])[];
   private cachedBytes = 0;
-  private programs: { prefiller?: Prefiller; brancher?: Brancher; scorer?: Scorer } = {};
+  private readonly programs: TaskLmPrograms;
 
   constructor(options: EnvironmentOptions) {
     const { task, taskLm, examples } = options;
@@ -92,6 +87,7 @@ export class Environment {
     this.precision = options.precision;
     this.layout = layoutOf(task, taskLm.config.kind, taskLm.tokenizer);
     this.labels = labelWordsOf(task, taskLm.config.kind, taskLm.tokenizer);
+    this.programs = options.programs ?? new TaskLmPrograms(taskLm, options);
     this.known = new ScoreCache(examples.length, task.classes.length);
     this.prefixes = examples.map(({ input }) => this.layout.before(input));
     this.suffixes = examples.map(({ input }) => this.layout.after(input));
@@ -148,11 +144,10 @@ export class Environment {
     return out;
   }
 
-  /** Frees programs and cached keys and values. */
+  /** Frees cached keys and values, and programs unless they are shared. */
   async close(): Promise<void> {
     for (const block of this.blocks) await this.dropCache(block);
-    for (const program of Object.values(this.programs)) await program?.unload();
-    this.programs = {};
+    if (!this.options.programs) await this.programs.unload();
   }
 
   private assembled(prompt: readonly number[], e: number): number[] {
@@ -347,8 +342,7 @@ export class Environment {
   }
 
   private async prefill(prefixes: readonly (readonly number[])[]): Promise<PrefixCache> {
-    this.programs.prefiller ??= await loadPrefiller(this.taskLm, this.options);
-    const cache = await this.programs.prefiller.run(prefixes);
+    const cache = await (await this.programs.prefiller()).run(prefixes);
     if (this.layout.order === 'input-first') this.cachedBytes += cache.sizeBytes;
     return cache;
   }
@@ -360,16 +354,12 @@ export class Environment {
     delete block.cache;
   }
 
-  private async brancher(): Promise<Brancher> {
-    const want = this.labels.isSingle ? 'labels' : 'labelLogProbs';
-    this.programs.brancher ??= await loadBrancher(this.taskLm, want, this.options);
-    return this.programs.brancher;
+  private brancher(): Promise<Brancher> {
+    return this.programs.brancher(this.labels.isSingle ? 'labels' : 'labelLogProbs');
   }
 
-  private async scorer(): Promise<Scorer> {
-    const want = this.labels.isSingle ? 'labels' : 'labelLogProbs';
-    this.programs.scorer ??= await loadScorer(this.taskLm, want, this.options);
-    return this.programs.scorer;
+  private scorer(): Promise<Scorer> {
+    return this.programs.scorer(this.labels.isSingle ? 'labels' : 'labelLogProbs');
   }
 }
 

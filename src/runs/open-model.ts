@@ -1,7 +1,7 @@
 /** From the name in a configuration to a language model that computes. */
 import { join } from 'node:path';
 import { LanguageModel } from '../models/language-model.ts';
-import { modelFolder, type ResolvedModel, resolveModel } from '../models/model-store.ts';
+import { modelFolder, resolveModel } from '../models/model-store.ts';
 import type { Engine } from '../tensor/index.ts';
 import type { OnProgress } from '../util/progress.ts';
 
@@ -13,23 +13,17 @@ export interface OpenModelOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-export interface OpenedModel {
-  readonly lm: LanguageModel;
-  readonly resolved: ResolvedModel;
-}
-
 /**
  * Finds or downloads the model and opens it; its prepared weights are kept beside the store.
  * @throws ConfigError, NetworkError or WeightsError as `resolveModel` and `LanguageModel.open` do
  */
-export async function openModel(name: string, options: OpenModelOptions): Promise<OpenedModel> {
+export async function openModel(name: string, options: OpenModelOptions): Promise<LanguageModel> {
   const { engine, onProgress } = options;
   const resolved = await resolveModel(name, options);
-  const lm = await LanguageModel.open(resolved.weights ?? resolved.path, {
+  return LanguageModel.open(resolved.weights ?? resolved.path, {
     engine,
     name: resolved.name,
     cacheFolder: join(modelFolder(), 'prepared'),
     ...(onProgress ? { onProgress } : {}),
   });
-  return { lm, resolved };
 }

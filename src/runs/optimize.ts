@@ -192,6 +192,7 @@ async function conclude(c: Conclusion): Promise<OptimizeResult> {
   const { bench, search, pool, store, runId, emit } = c;
   const { task } = bench;
   await search.close();
+  await bench.unload(search.precision);
   const train = bench.environment(task.train, 'float32');
   const validation = bench.environment(task.validation, 'float32');
   const finalists = pool.top(FINALISTS).map(({ prompt }) => prompt.text);

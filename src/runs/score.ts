@@ -4,7 +4,7 @@ import { loadScorer } from '../models/programs.ts';
 import { Engine } from '../tensor/index.ts';
 import type { OnProgress } from '../util/progress.ts';
 import type { ScoreResult } from './events.ts';
-import { openModel } from './workbench.ts';
+import { openModel } from './open-model.ts';
 
 export interface ScoreOptions {
   readonly text: string;
@@ -19,7 +19,7 @@ export interface ScoreOptions {
 export async function scoreText(name: string, options: ScoreOptions): Promise<ScoreResult> {
   const engine = new Engine({ device: options.device });
   try {
-    const model = await openModel(name, engine, options);
+    const model = await openModel(name, { ...options, engine });
     const { tokenizer, config } = model;
     const tokens = tokenizer.encode(options.text, { addSpecialTokens: true });
     if (tokens.length === 0)

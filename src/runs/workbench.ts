@@ -1,10 +1,6 @@
 /** What a run works with, opened from a configuration: engine, language models, task. */
-import { join } from 'node:path';
-import type { Environment } from '../environment/index.ts';
-import { Environment as PromptEnvironment } from '../environment/index.ts';
-import { searchKeepsFloat } from '../environment/precision.ts';
-import { LanguageModel } from '../models/language-model.ts';
-import { modelFolder, resolveModel } from '../models/model-store.ts';
+import { Environment, searchKeepsFloat, TaskLmPrograms } from '../environment/index.ts';
+import type { LanguageModel } from '../models/language-model.ts';
 import type { Precision } from '../models/prepared-weights.ts';
 import { actionSpaceOf, describeTask, Policy, type PolicyOptions } from '../policy/index.ts';
 import { type Example, loadTask, rewards, type Task } from '../tasks/index.ts';
@@ -12,25 +8,11 @@ import { Engine } from '../tensor/index.ts';
 import type { OnProgress } from '../util/progress.ts';
 import type { Rng } from '../util/rng.ts';
 import type { LoadedConfig } from './config.ts';
+import { openModel } from './open-model.ts';
 
 export interface OpenOptions {
   readonly onProgress?: OnProgress | undefined;
   readonly signal?: AbortSignal | undefined;
-}
-
-/** Opens a language model by name or path. @throws WhetstoneError as the model store and readers do */
-export async function openModel(
-  name: string,
-  engine: Engine,
-  { onProgress, signal, base }: OpenOptions & { base?: string },
-): Promise<LanguageModel> {
-  const resolved = await resolveModel(name, { onProgress, signal, base });
-  return LanguageModel.open(resolved.weights ?? resolved.path, {
-    engine,
-    cacheFolder: join(modelFolder(), 'prepared'),
-    name: resolved.name,
-    ...(onProgress ? { onProgress } : {}),
-  });
 }
 
 export class Workbench {
@@ -40,6 +22,7 @@ export class Workbench {
   private readonly loaded: LoadedConfig;
   private readonly options: OpenOptions;
   private policyLm: LanguageModel | undefined;
+  private readonly programs = new Map<Precision, TaskLmPrograms>();
 
   private constructor(
     parts: { task: Task; taskLm: LanguageModel; engine: Engine },
@@ -61,7 +44,7 @@ export class Workbench {
     const first = await loadTask(config.task, reading);
     const engine = new Engine({ device: config.device });
     try {
-      const taskLm = await openModel(config.taskLm, engine, { ...options, base: folder });
+      const taskLm = await openModel(config.taskLm, { ...options, engine, base: folder });
       const { kind } = taskLm.config;
       const task =
         kind === 'masked' ? await loadTask(config.task, { ...reading, taskLm: kind }) : first;
@@ -74,13 +57,13 @@ export class Workbench {
 
   /** An environment over some examples. */
   environment(examples: readonly Example[], precision: Precision): Environment {
-    return new PromptEnvironment({
+    return new Environment({
       task: this.task,
       taskLm: this.taskLm,
       examples,
       precision,
       reward: rewards[this.loaded.config.reward],
-      keepFloat: searchKeepsFloat,
+      programs: this.programsOf(precision),
     });
   }
 
@@ -89,9 +72,26 @@ export class Workbench {
     const { policyLm: name, taskLm } = this.loaded.config;
     const base = this.loaded.folder;
     this.policyLm ??=
-      name === taskLm ? this.taskLm : await openModel(name, this.engine, { ...this.options, base });
+      name === taskLm
+        ? this.taskLm
+        : await openModel(name, { ...this.options, engine: this.engine, base });
     const actions = actionSpaceOf(this.policyLm.tokenizer);
     return Policy.create(this.policyLm, actions, describeTask(this.task), { ...options, rng });
+  }
+
+  /** Frees what one precision needed. */
+  async unload(precision: Precision): Promise<void> {
+    await this.programs.get(precision)?.unload();
+    this.programs.delete(precision);
+  }
+
+  private programsOf(precision: Precision): TaskLmPrograms {
+    let programs = this.programs.get(precision);
+    if (!programs) {
+      programs = new TaskLmPrograms(this.taskLm, { precision, keepFloat: searchKeepsFloat });
+      this.programs.set(precision, programs);
+    }
+    return programs;
   }
 
   async close(): Promise<void> {

@@ -1,0 +1,48 @@
+/** The programs of a task LM in one precision, loaded when first needed and shared by environments. */
+import type { LanguageModel } from '../models/language-model.ts';
+import {
+  type Brancher,
+  loadBrancher,
+  loadPrefiller,
+  loadScorer,
+  type Prefiller,
+  type ProgramOptions,
+  type Scorer,
+} from '../models/programs.ts';
+
+export class TaskLmPrograms {
+  private readonly model: LanguageModel;
+  private readonly options: ProgramOptions;
+  private readonly loaded = new Map<string, Promise<Prefiller | Brancher | Scorer>>();
+
+  constructor(model: LanguageModel, options: ProgramOptions) {
+    this.model = model;
+    this.options = options;
+  }
+
+  prefiller(): Promise<Prefiller> {
+    return this.once('prefiller', () => loadPrefiller(this.model, this.options));
+  }
+
+  brancher(want: 'labels' | 'labelLogProbs'): Promise<Brancher> {
+    return this.once(`brancher ${want}`, () => loadBrancher(this.model, want, this.options));
+  }
+
+  scorer(want: 'labels' | 'labelLogProbs'): Promise<Scorer> {
+    return this.once(`scorer ${want}`, () => loadScorer(this.model, want, this.options));
+  }
+
+  async unload(): Promise<void> {
+    for (const program of this.loaded.values()) await (await program).unload();
+    this.loaded.clear();
+  }
+
+  private once<T extends Prefiller | Brancher | Scorer>(
+    key: string,
+    load: () => Promise<T>,
+  ): Promise<T> {
+    const program = (this.loaded.get(key) as Promise<T> | undefined) ?? load();
+    this.loaded.set(key, program);
+    return program;
+  }
+}
