@@ -68,11 +68,15 @@ export interface SampleOptions {
   readonly rng: Rng;
 }
 
+/** Hidden states kept: 20,000 of width 576 are 46 MB. */
+const STATES_KEPT = 20_000;
+
 export class Policy {
   readonly lm: LanguageModel;
   readonly actions: ActionSpace;
   parameters: Parameters;
   private readonly parts: Parts;
+  private readonly states = new Map<string, Float32Array>();
 
   private constructor(
     lm: LanguageModel,
@@ -218,15 +222,39 @@ export class Policy {
     await this.parts.program.unload();
   }
 
-  /** Hidden states [N, D] after the context and each of N beginnings. */
-  private statesAfter(
+  /**
+   * Hidden states [N, D] after the context and each of N beginnings. The LM is frozen, so a state
+   * is computed once for each beginning.
+   */
+  private async statesAfter(
     beginnings: readonly (readonly number[])[],
   ): Promise<Float32Array<ArrayBuffer>> {
     const { brancher, context, last } = this.parts;
-    return brancher.run(
-      context,
-      beginnings.map((ids) => [last, ...ids]),
-    );
+    const D = this.lm.config.width;
+    const keys = beginnings.map((ids) => ids.join(' '));
+    const missing = new Map<string, readonly number[]>();
+    keys.forEach((key, i) => {
+      if (!this.states.has(key)) missing.set(key, beginnings[i]!);
+    });
+    if (missing.size > 0) {
+      const computed = await brancher.run(
+        context,
+        [...missing.values()].map((ids) => [last, ...ids]),
+      );
+      [...missing.keys()].forEach((key, i) => {
+        this.states.set(key, computed.slice(i * D, (i + 1) * D));
+      });
+    }
+    const out = new Float32Array(beginnings.length * D);
+    keys.forEach((key, i) => {
+      out.set(this.states.get(key)!, i * D);
+    });
+    // The oldest make room; those in hand have just been copied.
+    for (const key of this.states.keys()) {
+      if (this.states.size <= STATES_KEPT) break;
+      this.states.delete(key);
+    }
+    return out;
   }
 
   private feeds(parameters: Parameters, prefix = ''): Record<string, HostTensor> {

@@ -44,7 +44,26 @@ export function sampleAction(
   };
 }
 
-/** The k-th largest value. */
+/** The k-th largest value, by quickselect: linear time on average. */
 export function kthLargest(values: Float32Array, k: number): number {
-  return values.slice().sort()[values.length - k]!;
+  const a = values.slice();
+  let [low, high] = [0, a.length - 1];
+  const wanted = a.length - k;
+  while (low < high) {
+    const pivot = a[(low + high) >> 1]!;
+    let [i, j] = [low, high];
+    while (i <= j) {
+      while (a[i]! < pivot) i++;
+      while (a[j]! > pivot) j--;
+      if (i <= j) {
+        const kept = a[i]!;
+        a[i++] = a[j]!;
+        a[j--] = kept;
+      }
+    }
+    if (wanted <= j) high = j;
+    else if (wanted >= i) low = i;
+    else break;
+  }
+  return a[wanted]!;
 }
