@@ -123,7 +123,7 @@ export class Policy {
       // The last token of the context is read again as the first of every branch.
       context: { ...cache, lengths: [ids.length - 1] },
       last: ids.at(-1)!,
-      brancher: await loadBrancher(lm, 'hidden', { prepack: false }),
+      brancher: await loadBrancher(lm, 'hidden', { precision: 'int8' }),
       program: await lm.load({ logits: build(input('h', ['N', D])).logits }),
     });
   }
