@@ -80,8 +80,7 @@ function readAddedTokens(spec: Json, config: Json, model: TokenModel): Map<strin
     const content = tokenContent(value, where);
     const id = added.get(content)?.id ?? ids.get(content) ?? next;
     const whole = typeof value === 'string' ? { content } : objectOf(value, where);
-    const { normalized } = { normalized: false, ...whole } as { normalized: unknown };
-    add(readAddedToken({ ...whole, special: true, normalized }, where, id));
+    add(readAddedToken({ normalized: false, ...whole, special: true }, where, id));
   }
   return added;
 }
