@@ -33,14 +33,19 @@ const options = z.strictObject({
   name: z.literal('policy-gradient').default('policy-gradient'),
   promptTokens: z.int().min(1).max(64).default(5).describe('Tokens of the prompt'),
   batchSize: z.int().min(2).max(256).default(16).describe('Prompts sampled a step'),
-  learningRate: z.number().positive().default(1e-4).describe('Adam’s step size'),
+  learningRate: z.number().positive().default(3e-4).describe('Adam’s step size'),
   entropyWeight: z.number().min(0).default(0.02).describe('Weight β of the entropy bonus'),
   entropyFloor: z.number().min(0).default(1).describe('Nats per token under which β is raised'),
-  topK: z.int().min(0).default(0).describe('Actions to sample among; 0: all'),
+  topK: z.int().min(0).default(256).describe('Actions to sample among; 0: all'),
   temperature: z.number().positive().default(1).describe('Of sampling'),
   clipNorm: z.number().positive().default(5).describe('Largest global norm of the gradient'),
   adapterWidth: z.int().min(8).max(8192).default(2048).describe('Hidden width of the adapter'),
-  prior: z.number().min(0).max(10).default(0).describe('Weight of the LM’s own logits'),
+  prior: z
+    .number()
+    .min(0)
+    .max(10)
+    .default(1)
+    .describe('Weight of the LM’s own log-probabilities; 0: uniform'),
 });
 
 export const policyGradient = method({

@@ -52,7 +52,12 @@ const options = z.strictObject({
   targetRate: z.number().min(0).max(1).default(0.001).describe('Polyak rate τ of the target'),
   clipNorm: z.number().positive().default(5).describe('Largest global norm of the gradient'),
   adapterWidth: z.int().min(8).max(8192).default(2048).describe('Hidden width of the adapter'),
-  prior: z.number().min(0).max(10).default(0).describe('Weight of the LM’s own logits'),
+  prior: z
+    .number()
+    .min(0)
+    .max(10)
+    .default(1)
+    .describe('Weight of the LM’s own log-probabilities; 0: uniform'),
   replay: z.int().min(0).max(256).default(0).describe('Best earlier prompts added to each update'),
 });
 

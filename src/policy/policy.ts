@@ -5,7 +5,7 @@
  *
  * Adapter (RLPrompt): logits = E · (W₂ relu(W₁ h + b₁) + b₂), E the LM's own embedding rows of the
  * actions. Both matrices start near zero, so the policy starts near uniform; with `prior` the LM's
- * own logits are added and it starts from the LM's language instead.
+ * own log-probabilities are added and it starts from the LM's language instead.
  *
  * Source: Deng et al. 2022, arXiv 2205.12548, section 3.2 and appendix.
  */
@@ -27,6 +27,7 @@ import {
   type HostTensor,
   input,
   integers,
+  logSoftmax,
   matmul,
   mul,
   type Parameters,
@@ -40,7 +41,7 @@ import { sampleAction } from './sampling.ts';
 export interface PolicyOptions {
   /** Width of the adapter's hidden layer. @default 2048 (RLPrompt) */
   readonly adapterWidth?: number;
-  /** Weight of the LM's own logits: 0 starts near uniform, 1 from the LM's language. @default 0 */
+  /** Weight of the LM's own log-probabilities: 0 starts near uniform. @default 0 */
   readonly prior?: number;
   readonly rng: Rng;
 }
@@ -108,8 +109,11 @@ export class Policy {
       );
       const inner = relu(add(matmul(h, leaves.w1!), leaves.b1!));
       const out = add(matmul(inner, leaves.w2!), leaves.b2!);
-      const mixed = prior === 0 ? out : add(out, mul(h, constant(prior)));
-      return { logits: matmul(mixed, table, { transB: true }), leaves }; // [N, A]
+      const scored = matmul(out, table, { transB: true }); // [N, A]
+      if (prior === 0) return { logits: scored, leaves };
+      // As log-probabilities, so that the soft value of a fresh policy is 0 with a prior of 1.
+      const own = logSoftmax(matmul(h, table, { transB: true }));
+      return { logits: add(scored, mul(own, constant(prior))), leaves };
     };
     const known = lm.tokenizer.encode(context, { addSpecialTokens: true });
     const { bos, eos } = lm.tokenizer.special;
