@@ -13,7 +13,7 @@ import {
   loadScorer,
   type ProgramOptions,
 } from '../src/models/programs.ts';
-import { distance, expectedOf, fixtures, tinyModels } from './tiny-models.ts';
+import { correlation, distance, expectedOf, fixtures, tinyModels } from './tiny-models.ts';
 
 const names = await readdir(join(fixtures, 'models'));
 const models = tinyModels();
@@ -145,17 +145,4 @@ async function logitsOf(
 function rowOf(values: Float32Array, i: number, rows: number): Float32Array {
   const width = values.length / rows;
   return values.subarray(i * width, (i + 1) * width);
-}
-
-/** Pearson's correlation. */
-function correlation(a: Float32Array, b: Float32Array): number {
-  const mean = (x: Float32Array) => x.reduce((sum, v) => sum + v, 0) / x.length;
-  const [ma, mb] = [mean(a), mean(b)];
-  let [ab, aa, bb] = [0, 0, 0];
-  for (const [i, x] of a.entries()) {
-    ab += (x - ma) * (b[i]! - mb);
-    aa += (x - ma) ** 2;
-    bb += (b[i]! - mb) ** 2;
-  }
-  return ab / Math.sqrt(aa * bb);
 }
