@@ -34,7 +34,7 @@ const options = z.strictObject({
   promptTokens: z.int().min(1).max(64).default(5).describe('Tokens of the prompt'),
   batchSize: z.int().min(2).max(256).default(16).describe('Prompts sampled a step'),
   learningRate: z.number().positive().default(3e-4).describe('Adam’s step size'),
-  entropyWeight: z.number().min(0).default(0.02).describe('Weight β of the entropy bonus'),
+  entropyWeight: z.number().positive().default(0.01).describe('Weight β of the entropy bonus'),
   entropyFloor: z.number().min(0).default(1).describe('Nats per token under which β is raised'),
   topK: z.int().min(0).default(256).describe('Actions to sample among; 0: all'),
   temperature: z.number().positive().default(1).describe('Of sampling'),
@@ -72,8 +72,8 @@ export const policyGradient = method({
         const entropy = meanOf(tried, ({ episode }) => episode.entropy);
         beta =
           entropy < o.entropyFloor
-            ? Math.min(beta * 1.1 + 1e-4, 1)
-            : Math.max(beta / 1.1, o.entropyWeight);
+            ? Math.min(beta * 1.05, 0.1)
+            : Math.max(beta / 1.2, o.entropyWeight);
         const { quantities, gradients } = await learner.run(states, {
           ...extra,
           beta: float32(Float32Array.of(beta), []),
