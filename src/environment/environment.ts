@@ -117,23 +117,26 @@ export class Environment {
   /** Scores of texts, pasted into the template and tokenised afresh for every example. */
   async evaluate(texts: readonly string[]): Promise<PromptScore[]> {
     const all = this.examples.map((_, e) => e);
-    const out: PromptScore[] = [];
-    for (const text of texts) {
+    const readings = texts.map((text) => {
       const prompt = this.layout.prompt(text);
       const joint = this.examples.map(({ input }) => this.layout.whole(input, text));
-      const odd = all.filter((e) => !sameIds(joint[e]!, this.assembled(prompt, e)));
-      if (this.layout.order === 'masked' || odd.length === all.length) {
-        const scores = await this.scoreWhole(joint);
-        out.push(this.summarise(scores, all));
-        continue;
-      }
-      await this.fill(
-        [prompt],
-        this.blocks.map((_, i) => i),
-      );
+      // Where a text reads differently as a whole than in parts, the whole counts.
+      const odd =
+        this.layout.order === 'masked'
+          ? all
+          : all.filter((e) => !sameIds(joint[e]!, this.assembled(prompt, e)));
+      return { prompt, joint, odd };
+    });
+    const divisible = readings.filter(({ odd }) => odd.length < all.length);
+    await this.fill(
+      divisible.map(({ prompt }) => prompt),
+      this.blocks.map((_, i) => i),
+    );
+    const out: PromptScore[] = [];
+    const C = this.task.classes.length;
+    for (const { prompt, joint, odd } of readings) {
       const scores = this.known.get(key(prompt)).slice();
       if (odd.length > 0) {
-        const C = this.task.classes.length;
         const afresh = await this.scoreWhole(odd.map((e) => joint[e]!));
         odd.forEach((e, i) => {
           scores.set(afresh.subarray(i * C, (i + 1) * C), e * C);

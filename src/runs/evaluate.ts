@@ -24,7 +24,7 @@ export async function evaluate(
   try {
     const { task } = bench;
     const examples = split === 'test' ? task.test.open() : task[split];
-    const environment = bench.environment(examples, 'float32');
+    const environment = bench.environment(examples, 'float32', { once: true });
     const score = await measure(environment, prompt);
     const gold = examples.map(({ label }) => label);
     const classes = perClass(gold, score.predicted, task.classes.length);

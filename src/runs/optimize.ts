@@ -22,7 +22,7 @@ import { createRng } from '../util/rng.ts';
 import { nearest } from '../util/suggest.ts';
 import type { LoadedConfig } from './config.ts';
 import type { Episode, OnEvent, OptimizeResult, ResultRow, RunEvent } from './events.ts';
-import { measure, splitScore } from './measure.ts';
+import { splitScore } from './measure.ts';
 import type { RunStore } from './store.ts';
 import { Workbench } from './workbench.ts';
 
@@ -195,8 +195,23 @@ async function conclude(c: Conclusion): Promise<OptimizeResult> {
   await bench.unload(search.precision);
   const train = bench.environment(task.train, 'float32');
   const validation = bench.environment(task.validation, 'float32');
-  const finalists = pool.top(FINALISTS).map(({ prompt }) => prompt.text);
-  const chosen = await chooseBest(c, finalists, { train, validation });
+  const splits = { train, validation };
+  const finalists = await scoresOf(
+    c,
+    'finalists',
+    pool.top(FINALISTS).map(({ prompt }) => prompt.text),
+    splits,
+  );
+  const humans = await scoresOf(
+    c,
+    'human prompts',
+    [...new Set([ORDINARY, ...humanCandidates])],
+    splits,
+  );
+  const chosen = bestOf(finalists);
+  const human = bestOf(humans);
+  const ordinary = humans[0]!;
+  emit({ kind: 'validation', prompt: chosen.text, validation: splitScore(chosen.validation) });
   for (const { prompt, reward } of pool.top(64)) {
     const text = prompt.text;
     store.putPrompt(runId, {
@@ -206,35 +221,25 @@ async function conclude(c: Conclusion): Promise<OptimizeResult> {
       scores: {},
     });
   }
-  const humans = [...new Set([ORDINARY, ...humanCandidates])];
-  const human = await chooseBest(c, humans, { train, validation });
-  const ordinary = await scoresOf(ORDINARY, { train, validation });
   await train.close();
   await validation.close();
 
   const examples = task.test.open();
-  const test = bench.environment(examples, 'float32');
-  const rows: ResultRow[] = [];
+  const test = bench.environment(examples, 'float32', { once: true });
   const lines: [string, Scored][] = [
     ['an ordinary human prompt', ordinary],
     [`best of ${humans.length} human prompts`, human],
     [c.method.name, chosen],
   ];
-  for (const [i, [label, scored]] of lines.entries()) {
-    emit({
-      kind: 'progress',
-      phase: 'opening the sealed test split',
-      done: i,
-      total: lines.length,
-      unit: 'prompts',
-    });
-    rows.push({
-      method: label,
-      prompt: scored.text,
-      validation: splitScore(scored.validation),
-      test: splitScore(await measure(test, scored.text)),
-    });
-  }
+  const phase = 'opening the sealed test split';
+  emit({ kind: 'progress', phase, done: 0, total: examples.length, unit: 'examples' });
+  const tested = await test.evaluate(lines.map(([, { text }]) => text));
+  const rows: ResultRow[] = lines.map(([label, scored], i) => ({
+    method: label,
+    prompt: scored.text,
+    validation: splitScore(scored.validation),
+    test: splitScore(tested[i]!),
+  }));
   const promptTokens = test.layout.prompt(chosen.text);
   await test.close();
   const last = rows.at(-1)!;
@@ -266,35 +271,12 @@ interface Scored {
   readonly validation: PromptScore;
 }
 
-type Splits = { readonly train: Environment; readonly validation: Environment };
-
 /**
  * The text with the highest mean reward over train and validation examples together: with 16
  * examples a class, accuracy on validation alone is too coarse to choose by.
  */
-async function chooseBest(
-  c: Conclusion,
-  texts: readonly string[],
-  splits: Splits,
-): Promise<Scored> {
-  let best: Scored | undefined;
-  for (const [i, text] of texts.entries()) {
-    c.emit({
-      kind: 'progress',
-      phase: 'scoring finalists in float32',
-      done: i,
-      total: texts.length,
-      unit: 'prompts',
-    });
-    const scored = await scoresOf(text, splits);
-    if (!best || choice(scored) > choice(best)) {
-      best = scored;
-      if (!humanCandidates.includes(text)) {
-        c.emit({ kind: 'validation', prompt: text, validation: splitScore(scored.validation) });
-      }
-    }
-  }
-  return best!;
+function bestOf(scored: readonly Scored[]): Scored {
+  return scored.reduce((best, next) => (choice(next) > choice(best) ? next : best));
 }
 
 function choice({ train, validation }: Scored): number {
@@ -302,8 +284,19 @@ function choice({ train, validation }: Scored): number {
   return (train.reward * t + validation.reward * v) / (t + v);
 }
 
-async function scoresOf(text: string, { train, validation }: Splits): Promise<Scored> {
-  return { text, train: await measure(train, text), validation: await measure(validation, text) };
+/** Texts scored afresh on train and validation, in float32. */
+async function scoresOf(
+  c: Conclusion,
+  what: string,
+  texts: readonly string[],
+  splits: { readonly train: Environment; readonly validation: Environment },
+): Promise<Scored[]> {
+  const phase = `scoring ${what} in float32`;
+  c.emit({ kind: 'progress', phase, done: 0, total: 2 * texts.length, unit: 'prompts' });
+  const train = await splits.train.evaluate(texts);
+  c.emit({ kind: 'progress', phase, done: texts.length, total: 2 * texts.length, unit: 'prompts' });
+  const validation = await splits.validation.evaluate(texts);
+  return texts.map((text, i) => ({ text, train: train[i]!, validation: validation[i]! }));
 }
 
 /** @throws ConfigError for an unknown method or option, naming the known ones */

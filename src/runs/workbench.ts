@@ -55,8 +55,12 @@ export class Workbench {
     }
   }
 
-  /** An environment over some examples. */
-  environment(examples: readonly Example[], precision: Precision): Environment {
+  /** An environment over some examples; with `once`, nothing is kept for a second pass. */
+  environment(
+    examples: readonly Example[],
+    precision: Precision,
+    { once = false }: { once?: boolean } = {},
+  ): Environment {
     return new Environment({
       task: this.task,
       taskLm: this.taskLm,
@@ -64,6 +68,7 @@ export class Workbench {
       precision,
       reward: rewards[this.loaded.config.reward],
       programs: this.programsOf(precision),
+      ...(once ? { cacheBytes: 0, examplesPerPass: 16 } : {}),
     });
   }
 
