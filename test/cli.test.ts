@@ -26,7 +26,12 @@ interface Outcome {
 
 function whetstone(...args: string[]): Promise<Outcome> {
   if (!existsSync(built)) throw new Error('build first: npm run build');
-  const env = { ...process.env, WHETSTONE_HOME: join(folder, 'home'), NO_COLOR: '1' };
+  const env = {
+    ...process.env,
+    WHETSTONE_HOME: join(folder, 'home'),
+    WHETSTONE_MODELS: join(folder, 'home', 'models'),
+    NO_COLOR: '1',
+  };
   const child = spawn(process.execPath, [built, ...args], { cwd: folder, env });
   let [out, err] = ['', ''];
   child.stdout.on('data', (chunk) => {
@@ -137,6 +142,7 @@ describe('Ctrl-C', () => {
       env: {
         ...process.env,
         WHETSTONE_HOME: join(folder, 'home'),
+        WHETSTONE_MODELS: join(folder, 'home', 'models'),
         HF_ENDPOINT: `http://127.0.0.1:${port}`,
         HF_HOME: join(folder, 'hf'),
       },

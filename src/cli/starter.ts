@@ -87,7 +87,7 @@ taskLm: local:smollm2-135m-instruct      # reads the prompt and answers
 policyLm: local:smollm2-135m-instruct    # writes prompts
 
 method:
-  name: soft-q               # soft-q, policy-gradient, manual, random
+  name: policy-gradient      # policy-gradient, soft-q, manual, random
 
 budget:                      # the search ends at whichever comes first
   minutes: 5

@@ -45,7 +45,7 @@ const options = z.strictObject({
   name: z.literal('soft-q').default('soft-q'),
   promptTokens: z.int().min(1).max(64).default(5).describe('Tokens of the prompt'),
   batchSize: z.int().min(2).max(256).default(16).describe('Prompts sampled a step'),
-  learningRate: z.number().positive().default(1e-4).describe('Adam’s step size'),
+  learningRate: z.number().positive().default(3e-4).describe('Adam’s step size'),
   topK: z.int().min(0).default(256).describe('Actions to sample among; 0: all'),
   temperature: z.number().positive().default(1).describe('Of sampling'),
   rewardScale: z.number().positive().default(5).describe('Factor of the standardised reward'),

@@ -15,7 +15,7 @@ export const configSchema = z.strictObject({
   policyLm: model.default(`local:${DEFAULT_MODEL}`).describe('The LM that writes prompts'),
   method: z
     .looseObject({ name: z.string().min(1).describe('soft-q, policy-gradient, manual or random') })
-    .default({ name: 'soft-q' })
+    .default({ name: 'policy-gradient' })
     .describe('How the prompt is found; other keys are options of the method'),
   reward: z
     .enum(rewardNames)
