@@ -170,7 +170,10 @@ describe.skipIf(!existsSync(demoFolder()))('init', () => {
     expect(await whetstone('init', '--force')).toMatchObject({ code: 0 });
     const { loadConfig } = await import('../src/runs/config.ts');
     const { config } = await loadConfig(join(folder, 'whetstone.yaml'));
-    expect(config).toMatchObject({ task: { data: 'reviews.csv' }, method: { name: 'policy-gradient' } });
+    expect(config).toMatchObject({
+      task: { data: 'reviews.csv' },
+      method: { name: 'policy-gradient' },
+    });
     const { loadTask } = await import('../src/tasks/index.ts');
     const task = await loadTask(config.task, { baseFolder: folder, seed: 1 });
     expect(task.classes.map(({ word }) => word).sort()).toEqual(['negative', 'positive']);
