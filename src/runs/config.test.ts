@@ -17,7 +17,7 @@ describe('parseConfig', () => {
   it('fills in every default', () => {
     expect(parseConfig(MINIMAL)).toMatchObject({
       taskLm: 'local:smollm2-135m-instruct',
-      method: { name: 'soft-q' },
+      method: { name: 'policy-gradient' },
       budget: { minutes: 10, usd: 0 },
       precision: { search: 'int8' },
       device: 'cpu',
