@@ -9,7 +9,13 @@ import { type FileHandle, readFile, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { WeightsError } from '../errors.ts';
 import {
+  abs,
   add,
+  constant,
+  div,
+  maximum,
+  mul,
+  reduceMax,
   type DType,
   int8Matmul,
   matmul,
@@ -191,9 +197,18 @@ export function weightsOf(
     linear(x, name) {
       const y =
         int8?.has(name) && !keepFloat(name)
-          ? int8Matmul(x, from(int8, name), from(int8, `${name}.scale`))
+          ? rowScaled(x, (rows) => int8Matmul(rows, from(int8, name), from(int8, `${name}.scale`)))
           : matmul(x, get(name), { transB: true });
       return float32.has(`${name}.bias`) ? add(y, get(`${name}.bias`)) : y;
     },
   };
+}
+
+/**
+ * One 8-bit scale serves all rows of a product: rows are brought to one size before, and back after,
+ * so that a row with large values takes no precision from the others.
+ */
+function rowScaled(x: Tensor, product: (rows: Tensor) => Tensor): Tensor {
+  const size = maximum(reduceMax(abs(x), [-1], true), constant(1e-20)); // [R, 1]
+  return mul(product(div(x, size)), size);
 }

@@ -64,6 +64,10 @@ export const greaterOrEqualOp = comparison('greaterOrEqual', 'GreaterOrEqual');
 export const equalOp = comparison('equal', 'Equal');
 
 export const negOp = unary('neg', 'Neg', (_, __, dy) => [neg(dy)]);
+// d|x| = sign(x); at 0 the right side's
+export const absOp = unary('abs', 'Abs', ([x], _, dy) => [
+  where(greaterOrEqual(x!, constant(0)), dy, neg(dy)),
+]);
 export const expOp = unary('exp', 'Exp', (_, y, dy) => [mul(dy, y)]);
 export const logOp = unary('log', 'Log', ([x], _, dy) => [div(dy, x!)]);
 // d sqrt(x) = 1 / (2 sqrt(x))
@@ -173,6 +177,7 @@ export const greaterOrEqual = (a: Tensor, b: Tensor): Tensor =>
   apply1(greaterOrEqualOp, [a, b], null);
 export const equal = (a: Tensor, b: Tensor): Tensor => apply1(equalOp, [a, b], null);
 export const neg = (x: Tensor): Tensor => apply1(negOp, [x], null);
+export const abs = (x: Tensor): Tensor => apply1(absOp, [x], null);
 export const exp = (x: Tensor): Tensor => apply1(expOp, [x], null);
 export const log = (x: Tensor): Tensor => apply1(logOp, [x], null);
 export const sqrt = (x: Tensor): Tensor => apply1(sqrtOp, [x], null);
