@@ -5,7 +5,7 @@
  */
 import { cpus } from 'node:os';
 import { join } from 'node:path';
-import { Environment, type Prompt, searchKeepsFloat } from '../src/environment/index.ts';
+import { Environment, type Prompt } from '../src/environment/index.ts';
 import type { LanguageModel } from '../src/models/language-model.ts';
 import type { Precision } from '../src/models/prepared-weights.ts';
 import { actionSpaceOf } from '../src/policy/index.ts';
@@ -84,7 +84,6 @@ function environmentOf(task: Task, taskLm: LanguageModel, precision: Precision):
     examples,
     reward: rewards.piecewise,
     precision,
-    keepFloat: searchKeepsFloat,
     promptsPerPass: PROMPTS_PER_PASS,
     examplesPerPass: EXAMPLES_PER_PASS,
   });
@@ -92,7 +91,7 @@ function environmentOf(task: Task, taskLm: LanguageModel, precision: Precision):
 
 /** Seconds that one pass's matrix products take with nothing between them, all layers. */
 async function productsAlone(lm: LanguageModel, precision: Precision): Promise<number> {
-  const w = await lm.weights(precision, searchKeepsFloat);
+  const w = await lm.weights(precision);
   const names = lm.architecture
     .weights(lm.config, () => false)
     .filter((spec) => spec.isLinear)
@@ -100,7 +99,7 @@ async function productsAlone(lm: LanguageModel, precision: Precision): Promise<n
   const inputs = new Map<number, Tensor>();
   for (const { width } of names) inputs.set(width, input(`x${width}`, ['R', width]));
   // Each product is reduced to one number, so that nothing is dropped and little is added.
-  const parts = names.map(({ name, width }) => reduceSum(w.linear(inputs.get(width)!, name), [1]));
+  const parts = names.map(({ name, width }) => reduceSum(w.product(inputs.get(width)!, name), [1]));
   const executable = await lm.load({ y: parts.reduce((a, b) => add(a, b)) });
   const rows = PROMPTS_PER_PASS * EXAMPLES_PER_PASS * PROMPT_TOKENS;
   const rng = createRng(1);

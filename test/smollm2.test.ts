@@ -7,7 +7,6 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { searchKeepsFloat } from '../src/environment/precision.ts';
 import { LanguageModel } from '../src/models/language-model.ts';
 import { DEFAULT_MODEL } from '../src/models/model-registry.ts';
 import { resolveModel } from '../src/models/model-store.ts';
@@ -70,7 +69,7 @@ describe.skipIf(found?.kind !== 'gguf')(`${DEFAULT_MODEL} from the model store`,
   });
 
   it('keeps close to float32 in int8, as the search uses it', async () => {
-    const options = { precision: 'int8', keepFloat: searchKeepsFloat } as const;
+    const options = { precision: 'int8' } as const;
     const int8 = await (await loadScorer(model, 'logProbs', options)).run(sequences, last);
     const vocabulary = model.config.vocabulary;
     for (let at = 0; at < scores.length; at += vocabulary) {

@@ -1,5 +1,4 @@
 /** whetstone/environment: task LM, examples and reward, asked by prompts. */
 export { Environment, type EnvironmentOptions, type PromptScore } from './environment.ts';
 export { type Layout, layoutOf, type Prompt } from './layout.ts';
-export { searchKeepsFloat } from './precision.ts';
 export { TaskLmPrograms } from './programs.ts';

@@ -21,7 +21,9 @@ export class TaskLmPrograms {
   }
 
   prefiller(): Promise<Prefiller> {
-    return this.once('prefiller', () => loadPrefiller(this.model, this.options));
+    // Prefixes are computed once a run: in float32, so that int8 errs in the prompt's own tokens alone.
+    const options = { ...this.options, precision: 'float32', prepack: false } as const;
+    return this.once('prefiller', () => loadPrefiller(this.model, options));
   }
 
   brancher(want: 'labels' | 'labelLogProbs'): Promise<Brancher> {

@@ -76,7 +76,9 @@ export interface Weights {
   readonly config: ModelConfig;
   /** A tensor of the prepared file. */
   get(name: string): Tensor;
-  /** x [R, in] times the matrix [out, in] of that name, plus its bias if it has one. */
+  /** x [R, in] times the matrix [out, in] of that name, and nothing else. */
+  product(x: Tensor, name: string): Tensor;
+  /** The linear layer of that name: its product, scaled as its precision needs, plus its bias. */
   linear(x: Tensor, name: string): Tensor;
 }
 

@@ -12,13 +12,13 @@ import {
   abs,
   add,
   constant,
+  type DType,
   div,
+  int8Matmul,
+  matmul,
   maximum,
   mul,
   reduceMax,
-  type DType,
-  int8Matmul,
-  matmul,
   type Tensor,
   type WeightAttributes,
   weight,
@@ -191,14 +191,17 @@ export function weightsOf(
     return tensor;
   };
   const get = (name: string) => from(float32, name);
+  const isInt8 = (name: string) => int8?.has(name) === true && !keepFloat(name);
+  const product = (x: Tensor, name: string) =>
+    isInt8(name)
+      ? int8Matmul(x, from(int8!, name), from(int8!, `${name}.scale`))
+      : matmul(x, get(name), { transB: true });
   return {
     config,
     get,
+    product,
     linear(x, name) {
-      const y =
-        int8?.has(name) && !keepFloat(name)
-          ? rowScaled(x, (rows) => int8Matmul(rows, from(int8, name), from(int8, `${name}.scale`)))
-          : matmul(x, get(name), { transB: true });
+      const y = isInt8(name) ? rowScaled(x, (rows) => product(rows, name)) : product(x, name);
       return float32.has(`${name}.bias`) ? add(y, get(`${name}.bias`)) : y;
     },
   };

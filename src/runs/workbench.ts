@@ -1,5 +1,5 @@
 /** What a run works with, opened from a configuration: engine, language models, task. */
-import { Environment, searchKeepsFloat, TaskLmPrograms } from '../environment/index.ts';
+import { Environment, TaskLmPrograms } from '../environment/index.ts';
 import type { LanguageModel } from '../models/language-model.ts';
 import type { Precision } from '../models/prepared-weights.ts';
 import { actionSpaceOf, describeTask, Policy, type PolicyOptions } from '../policy/index.ts';
@@ -93,7 +93,7 @@ export class Workbench {
   private programsOf(precision: Precision): TaskLmPrograms {
     let programs = this.programs.get(precision);
     if (!programs) {
-      programs = new TaskLmPrograms(this.taskLm, { precision, keepFloat: searchKeepsFloat });
+      programs = new TaskLmPrograms(this.taskLm, { precision });
       this.programs.set(precision, programs);
     }
     return programs;

@@ -10,7 +10,7 @@ interface Options {
 }
 
 /** Minutes of search; loading, final scoring and the table come on top. */
-const MINUTES = 3.5;
+const MINUTES = 3;
 
 export function defineDemo(program: Command): void {
   withJson(withSet(program.command('demo')))
