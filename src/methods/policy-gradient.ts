@@ -36,6 +36,11 @@ const options = z.strictObject({
   learningRate: z.number().positive().default(3e-4).describe('Adam’s step size'),
   entropyWeight: z.number().positive().default(0.01).describe('Weight β of the entropy bonus'),
   entropyFloor: z.number().min(0).default(1).describe('Nats per token under which β is raised'),
+  restartEntropy: z
+    .number()
+    .min(0)
+    .default(0.1)
+    .describe('Nats per token under which the policy is taken as collapsed and begins afresh'),
   topK: z.int().min(0).default(256).describe('Actions to sample among; 0: all'),
   temperature: z.number().positive().default(1).describe('Of sampling'),
   clipNorm: z.number().positive().default(5).describe('Largest global norm of the gradient'),
@@ -57,6 +62,7 @@ export const policyGradient = method({
     const learner = await policy.learner((logits) => reinforce(logits, promptTokens));
     const optimizer = adam({ learningRate: o.learningRate });
     let state = optimizer.init(policy.parameters);
+    const fresh = policy.parameters;
     let beta = o.entropyWeight;
     try {
       for (let step = 1; context.budget.isOpen; step++) {
@@ -83,6 +89,13 @@ export const policyGradient = method({
         } else {
           const clipped = clipByGlobalNorm(gradients, o.clipNorm);
           [policy.parameters, state] = optimizer.update(policy.parameters, clipped, state);
+        }
+        if (entropy < o.restartEntropy) {
+          // It writes one prompt over and over, which is in the pool: look elsewhere.
+          context.warn(`step ${step}: the policy has settled on one prompt, it begins afresh`);
+          policy.parameters = fresh;
+          state = optimizer.init(fresh);
+          beta = o.entropyWeight;
         }
         yield {
           step,
