@@ -73,6 +73,8 @@ export class Environment {
   private readonly blocks: Block[];
   private readonly prefixes: readonly (readonly number[])[];
   private readonly suffixes: readonly (readonly number[])[];
+  /** What the tokenizer puts around a text: half before, half after. */
+  private readonly frame: readonly number[];
   private cachedBytes = 0;
   private readonly programs: TaskLmPrograms;
 
@@ -91,6 +93,7 @@ export class Environment {
     this.known = new ScoreCache(examples.length, task.classes.length);
     this.prefixes = examples.map(({ input }) => this.layout.before(input));
     this.suffixes = examples.map(({ input }) => this.layout.after(input));
+    this.frame = taskLm.tokenizer.encode('', { addSpecialTokens: true });
     this.blocks = this.makeBlocks();
   }
 
@@ -241,8 +244,7 @@ export class Environment {
     branches: readonly (readonly number[])[],
   ): Promise<Float32Array> {
     const brancher = await this.brancher();
-    const { words, isSingle } = this.labels;
-    if (isSingle) return brancher.run(cache, branches, words.flat());
+    const { words } = this.labels;
     const G = cache.lengths.length;
     const C = words.length;
     const out = new Float32Array(G * branches.length * C);
@@ -265,7 +267,7 @@ export class Environment {
   /** Class scores [sequences, C] of whole texts, nothing cached. */
   private async scoreWhole(sequences: readonly (readonly number[])[]): Promise<Float32Array> {
     const scorer = await this.scorer();
-    const { words, isSingle } = this.labels;
+    const { words } = this.labels;
     const C = words.length;
     const out = new Float32Array(sequences.length * C);
     const order = sequences
@@ -274,10 +276,7 @@ export class Environment {
     const size = 32;
     for (let i = 0; i < order.length; i += size) {
       const rows = order.slice(i, i + size);
-      const parts = isSingle
-        ? [{ prefix: [], targets: words.map((word, c) => ({ id: word[0]!, words: [c] })) }]
-        : continuations(words);
-      for (const { prefix, targets } of parts) {
+      for (const { prefix, targets } of continuations(words)) {
         const batch = rows.map((r) => [...sequences[r]!, ...prefix]);
         const values = await scorer.run(
           batch,
@@ -301,9 +300,8 @@ export class Environment {
 
   /** Ids of a masked text, the prompt's ids as they are between the sides. */
   private maskedIds(prompt: readonly number[], e: number): number[] {
-    const whole = this.taskLm.tokenizer.encode('', { addSpecialTokens: true });
-    const half = whole.length / 2;
-    return [...whole.slice(0, half), ...this.assembled(prompt, e), ...whole.slice(half)];
+    const half = this.frame.length / 2;
+    return [...this.frame.slice(0, half), ...this.assembled(prompt, e), ...this.frame.slice(half)];
   }
 
   private isBranchless(prompt: readonly number[], block: Block): boolean {

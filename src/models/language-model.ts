@@ -48,16 +48,9 @@ export class LanguageModel {
   private readonly onProgress: OnProgress | undefined;
   private readonly prepared = new Map<Precision, Promise<PreparedFile>>();
 
-  private constructor(parts: {
-    name: string;
-    config: ModelConfig;
-    tokenizer: Tokenizer;
-    options: OpenOptions;
-    key: string;
-    source: WeightFile;
-    hasTensor: (name: string) => boolean;
-    reader: WeightReader;
-  }) {
+  private constructor(
+    parts: ModelParts & { name: string; options: OpenOptions; key: string; source: WeightFile },
+  ) {
     this.name = parts.name;
     this.config = parts.config;
     this.architecture = architectures[parts.config.architecture as keyof typeof architectures];
@@ -79,39 +72,10 @@ export class LanguageModel {
     const source = await openWeights(path);
     try {
       const name = options.name ?? path;
-      if (source.format === 'gguf') {
-        const hasStored = (stored: string) => source.tensors.has(stored);
-        const config = configFromGguf(source.metadata, path, hasStored);
-        const { reader, hasTensor } = ggufReader(source, config);
-        const tokenizer = tokenizerFromGguf(source.metadata);
-        const key = await preparedKey(source, config);
-        return new LanguageModel({
-          name,
-          config,
-          tokenizer,
-          options,
-          key,
-          source,
-          hasTensor,
-          reader,
-        });
-      }
-      const folder = (await stat(path)).isDirectory() ? path : dirname(path);
-      const config = configFromJson(await readConfig(folder), join(folder, 'config.json'));
-      const hasTensor = (stored: string) => source.tensors.has(stored);
-      const reader = (stored: string) => source.read(stored);
-      const tokenizer = await loadTokenizerFolder(folder);
-      const key = await preparedKey(source, config);
-      return new LanguageModel({
-        name,
-        config,
-        tokenizer,
-        options,
-        key,
-        source,
-        hasTensor,
-        reader,
-      });
+      const parts =
+        source.format === 'gguf' ? ggufParts(source, path) : await folderParts(source, path);
+      const key = await preparedKey(source, parts.config);
+      return new LanguageModel({ name, options, key, source, ...parts });
     } catch (error) {
       await source.close();
       throw error;
@@ -152,6 +116,28 @@ export class LanguageModel {
 }
 
 const MAX_CONFIG = 2 ** 24;
+
+interface ModelParts {
+  readonly config: ModelConfig;
+  readonly tokenizer: Tokenizer;
+  readonly reader: WeightReader;
+  readonly hasTensor: (name: string) => boolean;
+}
+
+function ggufParts(source: WeightFile, path: string): ModelParts {
+  const config = configFromGguf(source.metadata, path, (stored) => source.tensors.has(stored));
+  return { config, ...ggufReader(source, config), tokenizer: tokenizerFromGguf(source.metadata) };
+}
+
+async function folderParts(source: WeightFile, path: string): Promise<ModelParts> {
+  const folder = (await stat(path)).isDirectory() ? path : dirname(path);
+  return {
+    config: configFromJson(await readConfig(folder), join(folder, 'config.json')),
+    hasTensor: (stored) => source.tensors.has(stored),
+    reader: (stored) => source.read(stored),
+    tokenizer: await loadTokenizerFolder(folder),
+  };
+}
 
 async function readConfig(folder: string): Promise<Record<string, unknown>> {
   const path = join(folder, 'config.json');

@@ -7,29 +7,18 @@ import type { Tokenizer } from '../models/tokenizer.ts';
 export interface ActionSpace {
   /** Vocabulary ids, ascending; an action is an index into this list. */
   readonly ids: readonly number[];
-  /** Action of a vocabulary id, if it is one. */
-  actionOf(id: number): number | undefined;
-}
-
-export interface ActionOptions {
-  /** Words that begin with a space only, so that a sequence of them is read back as it is. @default true */
-  readonly wholeWords?: boolean;
 }
 
 /** The action space of a tokenizer. */
-export function actionSpaceOf(
-  tokenizer: Tokenizer,
-  { wholeWords = true }: ActionOptions = {},
-): ActionSpace {
+export function actionSpaceOf(tokenizer: Tokenizer): ActionSpace {
   const ids: number[] = [];
   for (let id = 0; id < tokenizer.size; id++) {
     if (tokenizer.isSpecial(id)) continue;
     const text = tokenizer.tokenText(id);
-    const isPrintable = /^ ?[\p{L}\p{N}\p{P}\p{S}]+$/u.test(text) && !text.includes('\ufffd');
-    if (!isPrintable || (wholeWords && !/^ [\p{L}\p{N}\p{P}\p{S}]/u.test(text))) continue;
+    // A space first, so that a sequence of them is read back as it is.
+    if (!/^ [\p{L}\p{N}\p{P}\p{S}]+$/u.test(text) || text.includes('\ufffd')) continue;
     const again = tokenizer.encode(text);
     if (again.length === 1 && again[0] === id) ids.push(id);
   }
-  const actions = new Map(ids.map((id, action) => [id, action]));
-  return { ids, actionOf: (id) => actions.get(id) };
+  return { ids };
 }
