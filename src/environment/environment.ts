@@ -15,9 +15,11 @@ import type { Example, Task } from '../tasks/task.ts';
 import { type LabelWords, labelWordsOf } from './label-words.ts';
 import { type Layout, layoutOf, type Prompt } from './layout.ts';
 import { TaskLmPrograms } from './programs.ts';
+import { type PromptScore, scoreOf } from './prompt-score.ts';
 import { ScoreCache } from './score-cache.ts';
 
 export type { Prompt } from './layout.ts';
+export type { PromptScore } from './prompt-score.ts';
 
 export interface EnvironmentOptions {
   readonly task: Task;
@@ -36,21 +38,6 @@ export interface EnvironmentOptions {
   readonly prepack?: boolean;
   /** Programs shared with other environments of the same task LM and precision. */
   readonly programs?: TaskLmPrograms;
-}
-
-/** A prompt's scores on the examples asked for. */
-export interface PromptScore {
-  /** Mean reward. */
-  readonly reward: number;
-  readonly accuracy: number;
-  /** Indices of the examples asked for. */
-  readonly examples: readonly number[];
-  /** Reward of each of them. */
-  readonly rewards: readonly number[];
-  /** Predicted class of each example, in the order asked for. */
-  readonly predicted: readonly number[];
-  /** Class scores [examples, C]: logits, or log-probabilities for words of several tokens. */
-  readonly scores: Float32Array;
 }
 
 /** Examples that are computed together, in order of length. */
@@ -161,28 +148,7 @@ export class Environment {
   }
 
   private summarise(scores: Float32Array, wanted: readonly number[]): PromptScore {
-    const C = this.task.classes.length;
-    const out = new Float32Array(wanted.length * C);
-    const predicted: number[] = [];
-    const rewards: number[] = [];
-    let hits = 0;
-    wanted.forEach((e, i) => {
-      const row = scores.subarray(e * C, (e + 1) * C);
-      out.set(row, i * C);
-      const gold = this.examples[e]!.label;
-      const best = row.indexOf(row.reduce((a, b) => Math.max(a, b)));
-      predicted.push(best);
-      rewards.push(this.options.reward(row, gold));
-      if (best === gold) hits++;
-    });
-    return {
-      reward: rewards.reduce((a, b) => a + b, 0) / wanted.length,
-      accuracy: hits / wanted.length,
-      examples: wanted,
-      rewards,
-      predicted,
-      scores: out,
-    };
+    return scoreOf(scores, this.examples, { reward: this.options.reward, wanted });
   }
 
   /** Computes what is not known yet of `prompts` on `blocks`. */

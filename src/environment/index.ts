@@ -2,3 +2,4 @@
 export { Environment, type EnvironmentOptions, type PromptScore } from './environment.ts';
 export { type Layout, layoutOf, type Prompt } from './layout.ts';
 export { TaskLmPrograms } from './programs.ts';
+export { scoreOf } from './prompt-score.ts';

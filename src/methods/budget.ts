@@ -10,6 +10,7 @@ export class Budget {
   private readonly now: () => number;
   private readonly signal: AbortSignal | undefined;
   private readonly startedMs: number;
+  private extraEvaluations = 0;
 
   constructor(
     limits: BudgetLimits,
@@ -26,6 +27,19 @@ export class Budget {
     this.startedMs = now();
   }
 
+  /**
+   * Counts work outside of the environments, in task-LM example evaluations: a forward pass of one
+   * example is one, forward and backward are three.
+   */
+  spend(evaluations: number): void {
+    this.extraEvaluations += evaluations;
+  }
+
+  /** Task-LM example evaluations so far. */
+  get evaluations(): number {
+    return this.spentEvaluations() + this.extraEvaluations;
+  }
+
   get seconds(): number {
     return (this.now() - this.startedMs) / 1000;
   }
@@ -34,7 +48,7 @@ export class Budget {
   get spent(): number {
     const { evaluations, minutes } = this.limits;
     return Math.max(
-      evaluations ? this.spentEvaluations() / evaluations : 0,
+      evaluations ? this.evaluations / evaluations : 0,
       minutes ? this.seconds / (60 * minutes) : 0,
     );
   }

@@ -5,10 +5,12 @@ export interface Candidate {
   readonly prompt: Prompt;
   readonly reward: number;
   readonly accuracy: number;
+  /** The template that the prompt stands in, where that is not the task's own. */
+  readonly template?: string | undefined;
 }
 
 export class CandidatePool {
-  private readonly byText = new Map<string, Candidate>();
+  private readonly known = new Map<string, Candidate>();
   private readonly limit: number;
 
   /** Keeps the `limit` best. */
@@ -16,10 +18,10 @@ export class CandidatePool {
     this.limit = limit;
   }
 
-  add(prompt: Prompt, { reward, accuracy }: PromptScore): void {
+  add(prompt: Prompt, { reward, accuracy }: PromptScore, template?: string): void {
     if (!Number.isFinite(reward)) return;
-    this.byText.set(prompt.text, { prompt, reward, accuracy });
-    if (this.byText.size > 2 * this.limit) this.shrink();
+    this.put({ prompt, reward, accuracy, template });
+    if (this.known.size > 2 * this.limit) this.shrink();
   }
 
   get best(): Candidate | undefined {
@@ -27,12 +29,16 @@ export class CandidatePool {
   }
 
   top(count: number): Candidate[] {
-    return [...this.byText.values()].sort((a, b) => b.reward - a.reward).slice(0, count);
+    return [...this.known.values()].sort((a, b) => b.reward - a.reward).slice(0, count);
+  }
+
+  private put(candidate: Candidate): void {
+    this.known.set(`${candidate.template ?? ''}\n${candidate.prompt.text}`, candidate);
   }
 
   private shrink(): void {
     const kept = this.top(this.limit);
-    this.byText.clear();
-    for (const candidate of kept) this.byText.set(candidate.prompt.text, candidate);
+    this.known.clear();
+    for (const candidate of kept) this.put(candidate);
   }
 }

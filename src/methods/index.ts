@@ -17,3 +17,10 @@ export { Budget } from './budget.ts';
 export { type Candidate, CandidatePool } from './candidate-pool.ts';
 export { humanCandidates } from './manual.ts';
 export type { Method, MethodContext, StepReport } from './method.ts';
+export {
+  type Solution,
+  type SolutionKind,
+  type TensorSolution,
+  type TextSolution,
+  titleOf,
+} from './solution.ts';

@@ -5,28 +5,45 @@
  */
 import type { z } from 'zod';
 import type { Environment, Prompt, PromptScore } from '../environment/index.ts';
+import type { LanguageModel } from '../models/language-model.ts';
 import type { Policy, PolicyOptions } from '../policy/index.ts';
-import type { Task } from '../tasks/task.ts';
+import type { RewardFunction } from '../tasks/rewards/index.ts';
+import type { Example, Task } from '../tasks/task.ts';
 import type { Rng } from '../util/rng.ts';
 import type { Budget } from './budget.ts';
 import type { CandidatePool } from './candidate-pool.ts';
+import type { SolutionKind, TensorSolution } from './solution.ts';
 
 export interface MethodContext {
   readonly task: Task;
   /** Rewards on the train split. */
   readonly environment: Environment;
+  /** The same examples under another template; what it computes counts too. */
+  environmentWith(template: string): Environment;
+  /** Examples for stopping early and for choosing among settings; the test split stays sealed. */
+  readonly validation: readonly Example[];
+  readonly taskLm: LanguageModel;
+  readonly reward: RewardFunction;
   readonly rng: Rng;
   readonly budget: Budget;
+  /** Texts that were tried: the run chooses among the best of them. */
   readonly pool: CandidatePool;
+  /** Hands in a solution that is no text; the run chooses among these too. */
+  propose(solution: TensorSolution): void;
   /** A fresh policy over the task LM's vocabulary, reading the task's description. */
   createPolicy(options: Omit<PolicyOptions, 'rng'>): Promise<Policy>;
   /** Says what the user should know; the run goes on. */
   warn(message: string): void;
+  /** Aborted: end after the work in hand. */
+  readonly signal: AbortSignal | undefined;
 }
 
 export interface StepReport {
   readonly step: number;
+  /** Texts of the step; empty for methods that write none. */
   readonly tried: readonly { readonly prompt: Prompt; readonly score: PromptScore }[];
+  /** Mean reward of the step, where there are no texts to take it from. */
+  readonly reward?: number;
   /** Mean entropy of the policy per token, in nats. */
   readonly entropy?: number;
   /** Further quantities to record, by stable name. */
@@ -38,6 +55,8 @@ export interface Method<Options = unknown> {
   /** One sentence for help and forms. */
   readonly summary: string;
   readonly options: z.ZodType<Options>;
+  /** What it finds. @default text */
+  readonly finds?: SolutionKind;
   run(context: MethodContext, options: Options): AsyncIterable<StepReport>;
 }
 

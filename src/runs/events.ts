@@ -3,6 +3,7 @@
  * The same records are drawn on a terminal, printed as JSON Lines, and stored. A field once given
  * keeps its name and meaning.
  */
+import type { SolutionKind } from '../methods/index.ts';
 import type { Progress } from '../util/progress.ts';
 
 /** A score on one split with its 95% interval; `score` is a share between 0 and 1. */
@@ -81,9 +82,16 @@ export interface ResultRow {
 export interface OptimizeResult {
   readonly kind: 'result';
   readonly method: string;
+  /** A text to paste, a tensor for an open model, or changed weights. */
+  readonly kindOfResult: SolutionKind;
+  /** The text; of a tensor, one line that says what it is. */
   readonly prompt: string;
   /** Token ids of the prompt as text, tokenised afresh. */
   readonly promptTokens: readonly number[];
+  /** The template that the text stands in, where that is not the task's own. */
+  readonly template?: string;
+  /** Where a tensor was saved. */
+  readonly files?: readonly string[];
   readonly train: SplitScore;
   readonly validation: SplitScore;
   readonly test: SplitScore;

@@ -1,30 +1,22 @@
 /**
  * Finds a prompt for a configured task, and records how. The method searches on the train split;
- * finalists are scored again as texts in float32, chosen on train and validation together, and the
- * test split is opened once, at the end.
+ * finalists are scored again in float32, chosen on train and validation together, and the test
+ * split is opened once, at the end.
  */
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
-import type { Environment, PromptScore } from '../environment/index.ts';
-import { BudgetError, ConfigError, isAbort } from '../errors.ts';
-import {
-  Budget,
-  CandidatePool,
-  humanCandidates,
-  type Method,
-  type MethodName,
-  methods,
-  type StepReport,
-} from '../methods/index.ts';
+import { isAbort } from '../errors.ts';
+import { humanCandidates, type Method, type Solution, titleOf } from '../methods/index.ts';
 import { packageRoot } from '../util/package-root.ts';
-import type { OnProgress } from '../util/progress.ts';
-import { createRng } from '../util/rng.ts';
-import { nearest } from '../util/suggest.ts';
+import { bestOf, scoreOnOpenSplits, scoreSolutions } from './choose.ts';
 import type { LoadedConfig } from './config.ts';
-import type { Episode, OnEvent, OptimizeResult, ResultRow, RunEvent } from './events.ts';
+import type { OnEvent, OptimizeResult, ResultRow, RunEvent } from './events.ts';
 import { splitScore } from './measure.ts';
+import { type Found, methodOf, search } from './search.ts';
 import type { RunStore } from './store.ts';
 import { Workbench } from './workbench.ts';
+
+export { methodOf } from './search.ts';
 
 export interface OptimizeOptions {
   readonly onEvent?: OnEvent | undefined;
@@ -34,7 +26,7 @@ export interface OptimizeOptions {
 }
 
 /** Finalists that are scored again in float32. */
-const FINALISTS = 24;
+export const FINALISTS = 24;
 /** What somebody would write without trying: the yardstick of every table. */
 const ORDINARY = 'Sentiment:';
 
@@ -42,7 +34,8 @@ export async function optimize(
   loaded: LoadedConfig,
   options: OptimizeOptions,
 ): Promise<OptimizeResult> {
-  const { method, methodOptions } = methodOf(loaded);
+  const { config } = loaded;
+  const { method, methodOptions } = methodOf(config);
   const started = performance.now();
   const { store, signal } = options;
   let runId: string | undefined;
@@ -51,37 +44,17 @@ export async function optimize(
     if (runId && event.kind !== 'progress') store.appendEvent(runId, event);
     options.onEvent?.(event);
   };
-  const onProgress: OnProgress = (progress) => emit({ kind: 'progress', ...progress });
-  const bench = await Workbench.open(loaded, { onProgress, signal });
+  const bench = await Workbench.open(loaded, {
+    onProgress: (progress) => emit({ kind: 'progress', ...progress }),
+    signal,
+  });
   try {
-    const { config } = loaded;
-    const { task } = bench;
-    runId = store.createRun({
-      method: method.name,
-      config: { ...config, method: { ...(methodOptions as object), name: method.name } },
-      seed: config.seed,
-      versions: versions(),
-      hashes: { ...task.hashes, taskLm: bench.taskLm.key },
-    });
-    emit({
-      kind: 'start',
-      runId,
-      method: method.name,
-      task: task.name,
-      taskLm: bench.taskLm.name,
-      policyLm: config.policyLm,
-      examples: {
-        train: task.train.length,
-        validation: task.validation.length,
-        test: task.test.size,
-      },
-      seed: config.seed,
-    });
-    for (const message of task.warnings) emit({ kind: 'warning', message });
-    const search = bench.environment(task.train, config.precision.search);
-    const pool = new CandidatePool();
-    await searchPrompts({ loaded, bench, method, methodOptions, search, pool, emit, signal });
-    const result = await conclude({ bench, search, pool, method, runId, started, store, emit });
+    runId = beginRun(store, { bench, loaded, method, methodOptions });
+    emit(startEvent(runId, bench, { method, config }));
+    for (const message of bench.task.warnings) emit({ kind: 'warning', message });
+    const found = await search({ bench, config, method, methodOptions, emit, signal });
+    await bench.unload(config.precision.search);
+    const result = await conclude({ bench, found, method, runId, started, store, emit });
     store.appendEvent(runId, result);
     store.finishRun(runId, { state: 'done', result });
     return result;
@@ -99,87 +72,49 @@ export async function optimize(
   }
 }
 
-interface Search {
-  readonly loaded: LoadedConfig;
+export interface RunParts {
   readonly bench: Workbench;
+  readonly loaded: LoadedConfig;
   readonly method: Method;
   readonly methodOptions: unknown;
-  readonly search: Environment;
-  readonly pool: CandidatePool;
-  readonly emit: (event: RunEvent) => void;
-  readonly signal: AbortSignal | undefined;
 }
 
-async function searchPrompts(s: Search): Promise<void> {
-  const { config } = s.loaded;
-  const rng = createRng(config.seed);
-  const budget = new Budget(config.budget, () => s.search.evaluations, { signal: s.signal });
-  const context = {
-    task: s.bench.task,
-    environment: s.search,
-    rng: rng.fork('sampling'),
-    budget,
-    pool: s.pool,
-    createPolicy: (options: { adapterWidth?: number; prior?: number }) =>
-      s.bench.policy(options, rng.fork('policy')),
-    warn: (message: string) => s.emit({ kind: 'warning', message }),
-  };
-  let tried = 0;
-  try {
-    for await (const report of s.method.run(context, s.methodOptions)) {
-      tried += report.tried.length;
-      s.emit(stepEvent(report, s, budget, tried));
-    }
-  } catch (error) {
-    // Ctrl-C ends the search, not the run: what was found is still measured.
-    if (!isAbort(error) || !s.pool.best) throw error;
-    s.emit({ kind: 'warning', message: 'stopped early: measuring the best prompts found so far' });
-  }
-  if (!s.pool.best) {
-    throw new BudgetError(
-      `the budget of ${JSON.stringify(config.budget)} ended before one step of ${s.method.name}, give it more`,
-    );
-  }
+/** Records the effective configuration, versions and hashes; returns the run's id. */
+export function beginRun(store: RunStore, r: RunParts): string {
+  const { config } = r.loaded;
+  return store.createRun({
+    method: r.method.name,
+    config: { ...config, method: { ...(r.methodOptions as object), name: r.method.name } },
+    seed: config.seed,
+    versions: versions(),
+    hashes: { ...r.bench.task.hashes, taskLm: r.bench.taskLm.key },
+  });
 }
 
-function stepEvent(report: StepReport, s: Search, budget: Budget, tried: number): RunEvent {
-  const { task } = s.bench;
-  const rewards = report.tried.map(({ score }) => score.reward);
-  const best = s.pool.best;
-  const left = budget.secondsLeft;
+function startEvent(
+  runId: string,
+  { task, taskLm }: Workbench,
+  { method, config }: { method: Method; config: LoadedConfig['config'] },
+): RunEvent {
   return {
-    kind: 'step',
-    step: report.step,
-    reward: rewards.reduce((a, b) => a + b, 0) / rewards.length,
-    ...(report.entropy === undefined ? {} : { entropy: report.entropy }),
-    bestPrompt: best?.prompt.text ?? '',
-    bestReward: best?.reward ?? 0,
-    promptsPerSecond: tried / Math.max(budget.seconds, 1e-3),
-    evaluations: s.search.evaluations,
-    spent: Math.min(1, budget.spent),
-    ...(left === undefined ? {} : { secondsLeft: left }),
-    episode: episodeOf(report, s),
-    ...(report.quantities ? { quantities: report.quantities } : {}),
+    kind: 'start',
+    runId,
+    method: method.name,
+    task: task.name,
+    taskLm: taskLm.name,
+    policyLm: config.policyLm,
+    examples: {
+      train: task.train.length,
+      validation: task.validation.length,
+      test: task.test.size,
+    },
+    seed: config.seed,
   };
-
-  function episodeOf({ tried: all }: StepReport, { search }: Search): Episode {
-    const { prompt, score } = all[report.step % all.length]!;
-    const at = report.step % score.predicted.length;
-    const example = search.examples[score.examples[at]!]!;
-    return {
-      prompt: prompt.text,
-      input: example.input,
-      answer: task.classes[score.predicted[at]!]!.word,
-      gold: task.classes[example.label]!.word,
-      reward: score.rewards[at]!,
-    };
-  }
 }
 
 interface Conclusion {
   readonly bench: Workbench;
-  readonly search: Environment;
-  readonly pool: CandidatePool;
+  readonly found: Found;
   readonly method: Method;
   readonly runId: string;
   readonly started: number;
@@ -189,136 +124,89 @@ interface Conclusion {
 
 /** Scores finalists afresh, chooses one, and opens the test split for it and for the yardsticks. */
 async function conclude(c: Conclusion): Promise<OptimizeResult> {
-  const { bench, search, pool, store, runId, emit } = c;
+  const { bench, found, store, runId, emit } = c;
   const { task } = bench;
-  await search.close();
-  await bench.unload(search.precision);
-  const train = bench.environment(task.train, 'float32');
-  const validation = bench.environment(task.validation, 'float32');
-  const splits = { train, validation };
-  const finalists = await scoresOf(
-    c,
-    'finalists',
-    pool.top(FINALISTS).map(({ prompt }) => prompt.text),
-    splits,
-  );
-  const humans = await scoresOf(
-    c,
-    'human prompts',
-    [...new Set([ORDINARY, ...humanCandidates])],
-    splits,
-  );
-  const chosen = bestOf(finalists);
-  const human = bestOf(humans);
-  const ordinary = humans[0]!;
-  emit({ kind: 'validation', prompt: chosen.text, validation: splitScore(chosen.validation) });
-  for (const { prompt, reward } of pool.top(64)) {
-    const text = prompt.text;
-    store.putPrompt(runId, {
-      text,
-      tokens: prompt.ids ?? train.layout.prompt(text),
-      reward,
-      scores: {},
+  const scored = (what: string, solutions: readonly Solution[]) =>
+    scoreOnOpenSplits(bench, solutions, (done, total) => {
+      const phase = `scoring ${what} in float32`;
+      emit({ kind: 'progress', phase, done, total, unit: 'prompts' });
     });
-  }
-  await train.close();
-  await validation.close();
+  const chosen = bestOf(await scored('finalists', finalistsOf(found)));
+  const text = titleOf(chosen.solution);
+  emit({ kind: 'validation', prompt: text, validation: splitScore(chosen.validation) });
+  const humans = await scored(
+    'human prompts',
+    [...new Set([ORDINARY, ...humanCandidates])].map((human) => ({ kind: 'text', text: human })),
+  );
+  recordPool(c);
 
   const examples = task.test.open();
-  const test = bench.environment(examples, 'float32', { once: true });
-  const lines: [string, Scored][] = [
-    ['an ordinary human prompt', ordinary],
-    [`best of ${humans.length} human prompts`, human],
-    [c.method.name, chosen],
+  const lines = [
+    { label: 'an ordinary human prompt', ...humans[0]! },
+    { label: `best of ${humans.length} human prompts`, ...bestOf(humans) },
+    { label: c.method.name, ...chosen },
   ];
   const phase = 'opening the sealed test split';
   emit({ kind: 'progress', phase, done: 0, total: examples.length, unit: 'examples' });
-  const tested = await test.evaluate(lines.map(([, { text }]) => text));
-  const rows: ResultRow[] = lines.map(([label, scored], i) => ({
+  const tested = await scoreSolutions(
+    bench,
+    lines.map(({ solution }) => solution),
+    examples,
+  );
+  const rows: ResultRow[] = lines.map(({ label, solution, validation }, i) => ({
     method: label,
-    prompt: scored.text,
-    validation: splitScore(scored.validation),
+    prompt: titleOf(solution),
+    validation: splitScore(validation),
     test: splitScore(tested[i]!),
   }));
-  const promptTokens = test.layout.prompt(chosen.text);
-  await test.close();
-  const last = rows.at(-1)!;
+  const { validation, test } = rows.at(-1)!;
+  const { solution } = chosen;
+  const files = solution.kind === 'text' ? [] : await solution.save(store.artifactFolder(runId));
+  for (const tensor of found.tensors) await tensor.close();
+  const template = solution.kind === 'text' ? solution.template : undefined;
+  const promptTokens = solution.kind === 'text' ? bench.layout(template).prompt(solution.text) : [];
   const result: OptimizeResult = {
     kind: 'result',
     method: c.method.name,
-    prompt: chosen.text,
+    kindOfResult: solution.kind,
+    prompt: text,
     promptTokens,
+    ...(template === undefined ? {} : { template }),
+    ...(files.length > 0 ? { files } : {}),
     train: splitScore(chosen.train),
-    validation: last.validation,
-    test: last.test,
-    evaluations: search.evaluations,
+    validation,
+    test,
+    evaluations: found.evaluations,
     seconds: (performance.now() - c.started) / 1000,
     runId,
     rows,
   };
   store.putPrompt(runId, {
-    text: chosen.text,
+    text,
     tokens: promptTokens,
     reward: chosen.train.reward,
-    scores: { train: result.train, validation: result.validation, test: result.test },
+    scores: { train: result.train, validation, test },
   });
   return result;
 }
 
-interface Scored {
-  readonly text: string;
-  readonly train: PromptScore;
-  readonly validation: PromptScore;
+/** What goes into the last round: the best texts, and every tensor. */
+export function finalistsOf({ pool, tensors }: Found): Solution[] {
+  const texts = pool
+    .top(FINALISTS)
+    .map(({ prompt, template }): Solution => ({ kind: 'text', text: prompt.text, template }));
+  return [...texts, ...tensors];
 }
 
-/**
- * The text with the highest mean reward over train and validation examples together: with 16
- * examples a class, accuracy on validation alone is too coarse to choose by.
- */
-function bestOf(scored: readonly Scored[]): Scored {
-  return scored.reduce((best, next) => (choice(next) > choice(best) ? next : best));
-}
-
-function choice({ train, validation }: Scored): number {
-  const [t, v] = [train.predicted.length, validation.predicted.length];
-  return (train.reward * t + validation.reward * v) / (t + v);
-}
-
-/** Texts scored afresh on train and validation, in float32. */
-async function scoresOf(
-  c: Conclusion,
-  what: string,
-  texts: readonly string[],
-  splits: { readonly train: Environment; readonly validation: Environment },
-): Promise<Scored[]> {
-  const phase = `scoring ${what} in float32`;
-  c.emit({ kind: 'progress', phase, done: 0, total: 2 * texts.length, unit: 'prompts' });
-  const train = await splits.train.evaluate(texts);
-  c.emit({ kind: 'progress', phase, done: texts.length, total: 2 * texts.length, unit: 'prompts' });
-  const validation = await splits.validation.evaluate(texts);
-  return texts.map((text, i) => ({ text, train: train[i]!, validation: validation[i]! }));
-}
-
-/** @throws ConfigError for an unknown method or option, naming the known ones */
-export function methodOf({ config }: LoadedConfig): { method: Method; methodOptions: unknown } {
-  const name = config.method.name;
-  const known = Object.keys(methods);
-  if (!known.includes(name)) {
-    const near = nearest(name, known);
-    throw new ConfigError(
-      `method.name: there is no method "${name}", known are ${known.join(', ')}${near ? `; did you mean ${near}?` : ''}`,
-    );
+function recordPool({ bench, found, store, runId }: Conclusion): void {
+  for (const { prompt, reward, template } of found.pool.top(64)) {
+    store.putPrompt(runId, {
+      text: prompt.text,
+      tokens: prompt.ids ?? bench.layout(template).prompt(prompt.text),
+      reward,
+      scores: {},
+    });
   }
-  const method = methods[name as MethodName] as unknown as Method;
-  const parsed = method.options.safeParse(config.method);
-  if (parsed.success) return { method, methodOptions: parsed.data };
-  const issue = parsed.error.issues[0]!;
-  const place = ['method', ...issue.path].join('.');
-  const schema = method.options as unknown as { shape?: object };
-  const options = Object.keys(schema.shape ?? {}).filter((key) => key !== 'name');
-  throw new ConfigError(
-    `${place}: ${issue.message}; options of ${name} are ${options.join(', ') || 'none'}`,
-  );
 }
 
 function versions(): Record<string, string> {

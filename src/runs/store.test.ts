@@ -20,6 +20,7 @@ const NEW = {
 const SCORE = { score: 0.8, interval: [0.7, 0.9] as const, examples: 10 };
 const RESULT: OptimizeResult = {
   kind: 'result',
+  kindOfResult: 'text',
   method: 'soft-q',
   prompt: 'It was',
   promptTokens: [1, 2],

@@ -8,7 +8,7 @@
 import { randomBytes } from 'node:crypto';
 import { chmodSync, closeSync, existsSync, mkdirSync, openSync } from 'node:fs';
 import { hostname } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { StoreError, WhetstoneError } from '../errors.ts';
 import { dataFolder } from '../util/data-folder.ts';
 import { suggestion } from '../util/suggest.ts';
@@ -38,6 +38,8 @@ export type RunEnd =
 export interface RunStore {
   /** The SQLite file. */
   readonly path: string;
+  /** Folder for the files of a run; made by whoever writes there. */
+  artifactFolder(run: string): string;
   createRun(run: NewRun): string;
   appendEvent(run: string, event: RunEvent): void;
   appendEvents(run: string, events: readonly RunEvent[]): void;
@@ -150,6 +152,7 @@ function createStore(database: Database, path: string): RunStore {
 
   return {
     path,
+    artifactFolder: (run) => join(dirname(path), 'runs', run),
     createRun(run) {
       const id = newRunId();
       transaction(() => insertRun(database, id, run));

@@ -1,9 +1,9 @@
 /** What a run works with, opened from a configuration: engine, language models, task. */
-import { Environment, TaskLmPrograms } from '../environment/index.ts';
+import { Environment, type Layout, layoutOf, TaskLmPrograms } from '../environment/index.ts';
 import type { LanguageModel } from '../models/language-model.ts';
 import type { Precision } from '../models/prepared-weights.ts';
 import { actionSpaceOf, describeTask, Policy, type PolicyOptions } from '../policy/index.ts';
-import { type Example, loadTask, rewards, type Task } from '../tasks/index.ts';
+import { type Example, loadTask, parseTemplate, rewards, type Task } from '../tasks/index.ts';
 import { Engine } from '../tensor/index.ts';
 import type { OnProgress } from '../util/progress.ts';
 import type { Rng } from '../util/rng.ts';
@@ -55,14 +55,17 @@ export class Workbench {
     }
   }
 
-  /** An environment over some examples; with `once`, nothing is kept for a second pass. */
+  /**
+   * An environment over some examples, under the task's template or another; with `once`, nothing is
+   * kept for a second pass.
+   */
   environment(
     examples: readonly Example[],
     precision: Precision,
-    { once = false }: { once?: boolean } = {},
+    { once = false, template }: { once?: boolean; template?: string | undefined } = {},
   ): Environment {
     return new Environment({
-      task: this.task,
+      task: this.taskWith(template),
       taskLm: this.taskLm,
       examples,
       precision,
@@ -70,6 +73,16 @@ export class Workbench {
       programs: this.programsOf(precision),
       ...(once ? { cacheBytes: 0, examplesPerPass: 16 } : {}),
     });
+  }
+
+  /** How a template divides rendered texts: the task's own, or another. */
+  layout(template?: string): Layout {
+    const { config, tokenizer } = this.taskLm;
+    return layoutOf(this.taskWith(template), config.kind, tokenizer);
+  }
+
+  private taskWith(template: string | undefined): Task {
+    return template === undefined ? this.task : { ...this.task, template: parseTemplate(template) };
   }
 
   /** A fresh policy that reads the task's description. */

@@ -32,6 +32,7 @@ const STEP: StepEvent = {
 };
 const RESULT: OptimizeResult = {
   kind: 'result',
+  kindOfResult: 'text',
   method: 'soft-q',
   prompt: 'It was',
   promptTokens: [1],

@@ -1,0 +1,161 @@
+/**
+ * One method's search on the train split, from a configuration's options to the texts and tensors
+ * that it puts forward. Choosing among them is `choose.ts`; nothing here sees the test split.
+ */
+import type { Environment } from '../environment/index.ts';
+import { BudgetError, ConfigError, isAbort } from '../errors.ts';
+import {
+  Budget,
+  CandidatePool,
+  type Method,
+  type MethodContext,
+  type MethodName,
+  methods,
+  type StepReport,
+  type TensorSolution,
+} from '../methods/index.ts';
+import { rewards } from '../tasks/index.ts';
+import { createRng } from '../util/rng.ts';
+import { nearest } from '../util/suggest.ts';
+import type { Config } from './config.ts';
+import type { Episode, RunEvent } from './events.ts';
+import type { Workbench } from './workbench.ts';
+
+export interface SearchOptions {
+  readonly bench: Workbench;
+  readonly config: Config;
+  readonly method: Method;
+  readonly methodOptions: unknown;
+  readonly emit: (event: RunEvent) => void;
+  readonly signal: AbortSignal | undefined;
+}
+
+/** What a search puts forward, and what it cost. */
+export interface Found {
+  readonly pool: CandidatePool;
+  readonly tensors: readonly TensorSolution[];
+  readonly evaluations: number;
+  readonly seconds: number;
+}
+
+/**
+ * Runs the method until its budget is spent or it ends by itself.
+ * @throws BudgetError when the budget ended before the first step
+ */
+export async function search(options: SearchOptions): Promise<Found> {
+  const { bench, config, method, signal, emit } = options;
+  const { task } = bench;
+  const rng = createRng(config.seed);
+  const environment = bench.environment(task.train, config.precision.search);
+  const environments = [environment];
+  const spent = () => environments.reduce((sum, { evaluations }) => sum + evaluations, 0);
+  const budget = new Budget(config.budget, spent, { signal });
+  const pool = new CandidatePool();
+  const tensors: TensorSolution[] = [];
+  const context: MethodContext = {
+    task,
+    environment,
+    environmentWith(template) {
+      const other = bench.environment(task.train, config.precision.search, { template });
+      environments.push(other);
+      return other;
+    },
+    validation: task.validation,
+    taskLm: bench.taskLm,
+    reward: rewards[config.reward],
+    rng: rng.fork('sampling'),
+    budget,
+    pool,
+    propose: (solution) => tensors.push(solution),
+    createPolicy: (o) => bench.policy(o, rng.fork('policy')),
+    warn: (message) => emit({ kind: 'warning', message }),
+    signal,
+  };
+  let tried = 0;
+  try {
+    for await (const report of method.run(context, options.methodOptions)) {
+      tried += report.tried.length;
+      emit(stepEvent(report, { ...options, environment, budget, pool, tried }));
+    }
+  } catch (error) {
+    // Ctrl-C ends the search, not the run: what was found is still measured.
+    if (!isAbort(error) || !(pool.best || tensors.length > 0)) throw error;
+    emit({ kind: 'warning', message: 'stopped early: measuring the best prompts found so far' });
+  } finally {
+    for (const each of environments) await each.close();
+  }
+  if (!pool.best && tensors.length === 0) {
+    throw new BudgetError(
+      `the budget of ${JSON.stringify(config.budget)} ended before one step of ${method.name}, give it more`,
+    );
+  }
+  return { pool, tensors, evaluations: budget.evaluations, seconds: budget.seconds };
+}
+
+interface Progress extends SearchOptions {
+  readonly environment: Environment;
+  readonly budget: Budget;
+  readonly pool: CandidatePool;
+  /** Prompts so far. */
+  readonly tried: number;
+}
+
+function stepEvent(report: StepReport, s: Progress): RunEvent {
+  const rewardsOf = report.tried.map(({ score }) => score.reward);
+  const mean = rewardsOf.reduce((a, b) => a + b, 0) / Math.max(1, rewardsOf.length);
+  const best = s.pool.best;
+  const left = s.budget.secondsLeft;
+  const episode = episodeOf(report, s);
+  return {
+    kind: 'step',
+    step: report.step,
+    reward: report.reward ?? mean,
+    ...(report.entropy === undefined ? {} : { entropy: report.entropy }),
+    bestPrompt: best?.prompt.text ?? '',
+    bestReward: best?.reward ?? report.reward ?? 0,
+    promptsPerSecond: s.tried / Math.max(s.budget.seconds, 1e-3),
+    evaluations: s.budget.evaluations,
+    spent: Math.min(1, s.budget.spent),
+    ...(left === undefined ? {} : { secondsLeft: left }),
+    ...(episode ? { episode } : {}),
+    ...(report.quantities ? { quantities: report.quantities } : {}),
+  };
+}
+
+/** One of the step's prompts on one example, another pair at every step. */
+function episodeOf({ step, tried }: StepReport, s: Progress): Episode | undefined {
+  if (tried.length === 0) return undefined;
+  const { task } = s.bench;
+  const { prompt, score } = tried[step % tried.length]!;
+  const at = step % score.predicted.length;
+  const example = s.environment.examples[score.examples[at]!]!;
+  return {
+    prompt: prompt.text,
+    input: example.input,
+    answer: task.classes[score.predicted[at]!]!.word,
+    gold: task.classes[example.label]!.word,
+    reward: score.rewards[at]!,
+  };
+}
+
+/** @throws ConfigError for an unknown method or option, naming the known ones */
+export function methodOf({ method: given }: Config): { method: Method; methodOptions: unknown } {
+  const { name } = given;
+  const known = Object.keys(methods);
+  if (!known.includes(name)) {
+    const near = nearest(name, known);
+    throw new ConfigError(
+      `method.name: there is no method "${name}", known are ${known.join(', ')}${near ? `; did you mean ${near}?` : ''}`,
+    );
+  }
+  const method = methods[name as MethodName] as unknown as Method;
+  const parsed = method.options.safeParse(given);
+  if (parsed.success) return { method, methodOptions: parsed.data };
+  const issue = parsed.error.issues[0]!;
+  const place = ['method', ...issue.path].join('.');
+  const schema = method.options as unknown as { shape?: object };
+  const options = Object.keys(schema.shape ?? {}).filter((key) => key !== 'name');
+  throw new ConfigError(
+    `${place}: ${issue.message}; options of ${name} are ${options.join(', ') || 'none'}`,
+  );
+}
