@@ -27,8 +27,6 @@ export interface EnvironmentOptions {
   readonly examples: readonly Example[];
   readonly reward: RewardFunction;
   readonly precision: Precision;
-  /** Linear layers that stay in float32 when the precision is int8. */
-  readonly keepFloat?: (name: string) => boolean;
   /** Most bytes of keys and values kept between steps; more is streamed. @default 2 GB */
   readonly cacheBytes?: number;
   /** Prompts of one pass. @default 16 */

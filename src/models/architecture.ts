@@ -59,6 +59,11 @@ export interface WeightSpec {
   readonly shape: readonly number[];
   /** Matrices [out, in] of linear layers, which int8 may replace. */
   readonly isLinear?: boolean;
+  /**
+   * Gain and shift of the norm whose rows this matrix, and those of the same norm alone, read: int8
+   * folds its smoothing into them.
+   */
+  readonly after?: readonly string[];
   load(read: WeightReader): Promise<Float32Array<ArrayBuffer>>;
 }
 
@@ -78,7 +83,7 @@ export interface Weights {
   get(name: string): Tensor;
   /** x [R, in] times the matrix [out, in] of that name, and nothing else. */
   product(x: Tensor, name: string): Tensor;
-  /** The linear layer of that name: its product, scaled as its precision needs, plus its bias. */
+  /** The linear layer of that name: x [R, in] times its matrix [out, in], plus its bias if it has one. */
   linear(x: Tensor, name: string): Tensor;
 }
 

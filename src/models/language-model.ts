@@ -9,12 +9,16 @@ import { type Engine, type Executable, emitProgram, type Tensor } from '../tenso
 import type { OnProgress } from '../util/progress.ts';
 import type { Architecture, ModelConfig, WeightReader, Weights } from './architecture.ts';
 import { architectures } from './architectures/index.ts';
+import { calibrate } from './calibrate.ts';
 import { configFromGguf, configFromJson } from './config-reader.ts';
 import { ggufReader } from './gguf-names.ts';
+import { int8Tensors } from './int8-weights.ts';
 import { openWeights } from './open-weights.ts';
 import {
+  float32Tensors,
   openPrepared,
   type Precision,
+  type Preparation,
   type PreparedFile,
   preparedKey,
   weightsOf,
@@ -82,14 +86,11 @@ export class LanguageModel {
     }
   }
 
-  /** The weights as graphs see them; with int8, linear layers are quantised unless `keepFloat`. */
-  async weights(
-    precision: Precision = 'float32',
-    keepFloat?: (name: string) => boolean,
-  ): Promise<Weights> {
+  /** The weights as graphs see them. */
+  async weights(precision: Precision = 'float32'): Promise<Weights> {
     const float32 = await this.file('float32');
     if (precision === 'float32') return weightsOf(this.config, float32);
-    return weightsOf(this.config, float32, await this.file('int8'), keepFloat);
+    return weightsOf(this.config, float32, await this.file('int8'));
   }
 
   /** Emits and loads a program over this model's weights. */
@@ -107,11 +108,23 @@ export class LanguageModel {
   private file(precision: Precision): Promise<PreparedFile> {
     let file = this.prepared.get(precision);
     if (!file) {
-      const specs = this.architecture.weights(this.config, this.hasTensor);
-      file = openPrepared(this.folder, precision, specs, this.reader, this.onProgress);
+      const { onProgress } = this;
+      const prepare = () => this.preparation(precision);
+      file = openPrepared(this.folder, precision, { prepare, onProgress });
       this.prepared.set(precision, file);
     }
     return file;
+  }
+
+  private async preparation(precision: Precision): Promise<Preparation> {
+    const specs = this.architecture.weights(this.config, this.hasTensor);
+    const { reader } = this;
+    if (precision === 'float32') {
+      return { total: specs.length, tensors: () => float32Tensors(specs, reader) };
+    }
+    const maxima = await calibrate(this);
+    const total = 2 * specs.filter(({ isLinear }) => isLinear).length;
+    return { total, tensors: () => int8Tensors(specs, reader, maxima) };
   }
 }
 

@@ -11,7 +11,8 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { StoreError, WeightsError } from '../errors.ts';
 import type { WeightSpec } from './architecture.ts';
-import { openPrepared, quantizeRows } from './prepared-weights.ts';
+import { int8Tensors, quantizeRows } from './int8-weights.ts';
+import { float32Tensors, openPrepared } from './prepared-weights.ts';
 
 let folder: string;
 let reads: string[];
@@ -31,8 +32,10 @@ const read = async (name: string) => {
   reads.push(name);
   return Float32Array.of(1, 2, 3, 4, 5, 6);
 };
-const open = (precision: 'float32' | 'int8' = 'float32') =>
-  openPrepared(folder, precision, specs, read);
+const open = (reader = read, at = folder) =>
+  openPrepared(at, 'float32', {
+    prepare: async () => ({ total: 2, tensors: () => float32Tensors(specs, reader) }),
+  });
 
 test('prepares once and then only reads the index', async () => {
   const made = await open();
@@ -43,8 +46,31 @@ test('prepares once and then only reads the index', async () => {
   expect([...new Float32Array(new Uint8Array(bytes).buffer)]).toEqual([1, 2, 3, 4, 5, 6]);
 });
 
-test('int8 holds linear layers alone, with their scales', async () => {
-  expect([...(await open('int8')).keys()]).toEqual(['b', 'b.scale']);
+test('int8 smooths what is large in every row, behind a norm or by itself', async () => {
+  const largest = Float32Array.of(4, 1, 0.25);
+  const matrix = async (name: string) =>
+    name === 'norm' ? Float32Array.of(1, 2, 3) : Float32Array.of(1, 1, -1, 1, -1, 1);
+  const plain: WeightSpec = { name: 'w', shape: [2, 3], isLinear: true, load: (r) => r('w') };
+  const norm: WeightSpec = { name: 'norm', shape: [3], load: (r) => r('norm') };
+  const made = async (specs: WeightSpec[]) => {
+    const out = new Map<string, { data: Float32Array | Int8Array }>();
+    for await (const t of int8Tensors(specs, matrix, new Map([['w', largest]]))) out.set(t.name, t);
+    return out;
+  };
+  const alone = await made([plain]); // s = [4, 1, 0.25] ** 0.6
+  expect([...alone.keys()]).toEqual(['w', 'w.scale', 'w.smooth']);
+  const s = [4 ** 0.6, 1, 0.25 ** 0.6];
+  alone.get('w.smooth')!.data.forEach((x, j) => {
+    expect(x).toBeCloseTo(1 / s[j]!, 6);
+  });
+  const step = s[0]! / 127;
+  const [up, down] = [Math.round(s[1]! / step), Math.round(s[2]! / step)];
+  expect([...alone.get('w')!.data]).toEqual([127, 127, up, -up, -down, down]); // [in, out]
+  const behind = await made([{ ...plain, after: ['norm'] }, norm]);
+  expect([...behind.keys()]).toEqual(['w', 'w.scale', 'norm']);
+  behind.get('norm')!.data.forEach((x, j) => {
+    expect(x).toBeCloseTo((j + 1) / s[j]!, 6);
+  });
 });
 
 test.each([
@@ -60,7 +86,7 @@ test.each([
 
 test('a tensor of another size is refused and nothing stays behind', async () => {
   const short = async () => new Float32Array(5);
-  const opening = openPrepared(folder, 'float32', specs, short);
+  const opening = open(short);
   await expect(opening).rejects.toThrow(WeightsError);
   await expect(opening).rejects.toThrow('weight a: expected 6 values for shape [2,3], got 5');
   expect(readdirSync(folder)).toEqual([]);
@@ -69,7 +95,7 @@ test('a tensor of another size is refused and nothing stays behind', async () =>
 test('a folder that cannot be written is a StoreError that names it', async () => {
   const file = join(folder, 'file');
   writeFileSync(file, '');
-  const opening = openPrepared(join(file, 'inside'), 'float32', specs, read);
+  const opening = open(read, join(file, 'inside'));
   await expect(opening).rejects.toThrow(StoreError);
   await expect(opening).rejects.toThrow(`${join(file, 'inside')}: cannot be written`);
 });

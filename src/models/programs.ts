@@ -26,8 +26,6 @@ import type { Precision } from './prepared-weights.ts';
 
 export interface ProgramOptions {
   readonly precision?: Precision;
-  /** Linear layers that stay in float32 though the precision is int8. */
-  readonly keepFloat?: (name: string) => boolean;
   readonly prepack?: boolean;
 }
 
@@ -84,7 +82,7 @@ export async function loadScorer(
   want: Want,
   options: ProgramOptions = {},
 ): Promise<Scorer> {
-  const w = await model.weights(options.precision, options.keepFloat);
+  const w = await model.weights(options.precision);
   const ids = input('ids', ['B', 'T'], 'int64');
   const positions = input('positions', ['B', 'T'], 'int64');
   const lengths = input('lengths', ['B'], 'int64');
@@ -146,7 +144,7 @@ export async function loadPrefiller(
   model: LanguageModel,
   options: ProgramOptions = {},
 ): Promise<Prefiller> {
-  const w = await model.weights(options.precision, options.keepFloat);
+  const w = await model.weights(options.precision);
   const ids = input('ids', ['B', 'T'], 'int64');
   const positions = input('positions', ['B', 'T'], 'int64');
   const flat = (t: Tensor) => reshape(t, ['B*T']);
@@ -204,7 +202,7 @@ export async function loadBrancher(
   options: ProgramOptions = {},
 ): Promise<Brancher> {
   const { config, architecture } = model;
-  const w = await model.weights(options.precision, options.keepFloat);
+  const w = await model.weights(options.precision);
   const ids = input('ids', ['N', 'T'], 'int64');
   const rowIds = input('row_ids', ['G*N*T'], 'int64'); // branch ids repeated for each prefix
   const positions = input('positions', ['G*N*T'], 'int64');

@@ -25,11 +25,16 @@ export const gpt2: Architecture = {
       load: (read) => read(prefix + stored),
     });
     /** Stored [in, out], as GPT-2's Conv1D has it. */
-    const linear = (name: string, stored: string, [out, inner]: [number, number]): WeightSpec[] => [
+    const linear = (
+      name: string,
+      stored: string,
+      { shape: [out, inner], after }: { shape: [number, number]; after?: string },
+    ): WeightSpec[] => [
       {
         name,
         shape: [out, inner],
         isLinear: true,
+        ...(after ? { after: [`${after}.gain`, `${after}.shift`] } : {}),
         load: async (read) => transposed(await read(`${prefix}${stored}.weight`), inner, out),
       },
       plain(`${name}.bias`, `${stored}.bias`, [out]),
@@ -47,10 +52,10 @@ export const gpt2: Architecture = {
       specs.push(
         ...norm(`${i}.norm.1`, `h.${i}.ln_1`),
         ...norm(`${i}.norm.2`, `h.${i}.ln_2`),
-        ...linear(`${i}.qkv`, `h.${i}.attn.c_attn`, [3 * D, D]),
-        ...linear(`${i}.out`, `h.${i}.attn.c_proj`, [D, D]),
-        ...linear(`${i}.up`, `h.${i}.mlp.c_fc`, [innerWidth, D]),
-        ...linear(`${i}.down`, `h.${i}.mlp.c_proj`, [D, innerWidth]),
+        ...linear(`${i}.qkv`, `h.${i}.attn.c_attn`, { shape: [3 * D, D], after: `${i}.norm.1` }),
+        ...linear(`${i}.out`, `h.${i}.attn.c_proj`, { shape: [D, D] }),
+        ...linear(`${i}.up`, `h.${i}.mlp.c_fc`, { shape: [innerWidth, D], after: `${i}.norm.2` }),
+        ...linear(`${i}.down`, `h.${i}.mlp.c_proj`, { shape: [D, innerWidth] }),
       );
     }
     return specs;

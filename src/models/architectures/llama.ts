@@ -15,7 +15,6 @@ import {
   rmsNorm,
   rotary,
   silu,
-  split,
   type Tensor,
 } from '../../tensor/index.ts';
 import type {
@@ -53,32 +52,18 @@ export const llama: Architecture = {
       for (const [name, stored] of Object.entries(norms)) {
         specs.push(gain(config, `${i}.${name}`, `${from}.${stored}.weight`, width));
       }
-      specs.push(
-        joined(
-          `${i}.qkv`,
-          ['q', 'k', 'v'].map((p) => `${attention}.${p}_proj.weight`),
-          [q + 2 * kv, width],
-        ),
-        linear(`${i}.out`, `${attention}.o_proj.weight`, [width, q]),
-        joined(
-          `${i}.gate_up`,
-          ['gate', 'up'].map((p) => `${from}.mlp.${p}_proj.weight`),
-          [2 * innerWidth, width],
-        ),
-        linear(`${i}.down`, `${from}.mlp.down_proj.weight`, [width, innerWidth]),
-      );
-      const biases = {
-        qkv: ['q', 'k', 'v'].map((p) => `${attention}.${p}_proj.bias`),
-        out: [`${attention}.o_proj.bias`],
-        gate_up: ['gate', 'up'].map((p) => `${from}.mlp.${p}_proj.bias`),
-        down: [`${from}.mlp.down_proj.bias`],
+      const layer = (name: string, stored: string, shape: [number, number], after?: string) => {
+        specs.push(linear(`${i}.${name}`, `${stored}.weight`, shape, after));
+        if (!hasTensor(`${stored}.bias`)) return;
+        specs.push(plain(`${i}.${name}.bias`, `${stored}.bias`, [shape[0]]));
       };
-      const lengths = { qkv: q + 2 * kv, out: width, gate_up: 2 * innerWidth, down: width };
-      for (const [name, stored] of Object.entries(biases)) {
-        if (!hasTensor(stored[0]!)) continue;
-        const shape = [lengths[name as keyof typeof lengths]];
-        specs.push({ name: `${i}.${name}.bias`, shape, load: join(stored) });
-      }
+      layer('q', `${attention}.q_proj`, [q, width], `${i}.norm.1`);
+      layer('k', `${attention}.k_proj`, [kv, width], `${i}.norm.1`);
+      layer('v', `${attention}.v_proj`, [kv, width], `${i}.norm.1`);
+      layer('out', `${attention}.o_proj`, [width, q]);
+      layer('gate', `${from}.mlp.gate_proj`, [innerWidth, width], `${i}.norm.2`);
+      layer('up', `${from}.mlp.up_proj`, [innerWidth, width], `${i}.norm.2`);
+      layer('down', `${from}.mlp.down_proj`, [width, innerWidth]);
       if (config.hasQkNorm) {
         specs.push(gain(config, `${i}.q_norm`, `${attention}.q_norm.weight`, headWidth));
         specs.push(gain(config, `${i}.k_norm`, `${attention}.k_norm.weight`, headWidth));
@@ -113,8 +98,9 @@ export const llama: Architecture = {
     return norm(x, 'norm');
 
     function project(w: Weights, y: Tensor, at: Tensor, i: number, local: boolean) {
-      const [qDim, kvDim] = [heads * headWidth, kvHeads * headWidth];
-      const qkv = w.linear(y, `${i}.qkv`); // [R, (H + 2·KV)·d]
+      const q = w.linear(y, `${i}.q`); // [R, H·d]
+      const k = w.linear(y, `${i}.k`); // [R, KV·d]
+      const v = w.linear(y, `${i}.v`);
       const tables = local && w.config.localRopeTheta !== undefined ? 'rope.local' : 'rope';
       const [cos, sin] = [w.get(`${tables}.cos`), w.get(`${tables}.sin`)];
       // Each row is a sequence of one token: the engine refuses sequences longer than the tables.
@@ -122,19 +108,14 @@ export const llama: Architecture = {
         const rows = reshape(t, [-1, 1, n * headWidth]);
         return reshape(rotary(rows, reshape(at, [-1, 1]), cos, sin, n), [-1, n * headWidth]);
       };
-      if (!w.config.hasQkNorm) {
-        // q and k lie side by side: one rotation for both.
-        const [qk, v] = split(qkv, [qDim + kvDim, kvDim], -1);
-        const [q, k] = split(turn(qk!, heads + kvHeads), [qDim, kvDim], -1);
-        return { q: q!, k: k!, v: v! };
-      }
-      const [q, k, v] = split(qkv, [qDim, kvDim, kvDim], -1);
       const normed = (t: Tensor, n: number, name: string) =>
-        reshape(norm(reshape(t, [-1, n, headWidth]), name), [-1, n * headWidth]);
+        w.config.hasQkNorm
+          ? reshape(norm(reshape(t, [-1, n, headWidth]), `${i}.${name}`), [-1, n * headWidth])
+          : t;
       return {
-        q: turn(normed(q!, heads, `${i}.q_norm`), heads),
-        k: turn(normed(k!, kvHeads, `${i}.k_norm`), kvHeads),
-        v: v!,
+        q: turn(normed(q, heads, 'q_norm'), heads),
+        k: turn(normed(k, kvHeads, 'k_norm'), kvHeads),
+        v,
       };
     }
   },
@@ -146,9 +127,8 @@ export const llama: Architecture = {
 };
 
 function feedForward(w: Weights, y: Tensor, i: number): Tensor {
-  const inner = w.config.innerWidth;
-  const [gate, up] = split(w.linear(y, `${i}.gate_up`), [inner, inner], -1);
-  return w.linear(mul(activate(gate!, w.config.activation), up!), `${i}.down`);
+  const gate = activate(w.linear(y, `${i}.gate`), w.config.activation);
+  return w.linear(mul(gate, w.linear(y, `${i}.up`)), `${i}.down`);
 }
 
 function activate(x: Tensor, activation: ModelConfig['activation']): Tensor {
@@ -161,27 +141,14 @@ function plain(name: string, stored: string, shape: readonly number[]): WeightSp
   return { name, shape, load: (read) => read(stored) };
 }
 
-function linear(name: string, stored: string, shape: readonly number[]): WeightSpec {
-  return { ...plain(name, stored, shape), isLinear: true };
-}
-
-/** Matrices one under the other: one product instead of several. */
-function joined(name: string, stored: readonly string[], shape: readonly number[]): WeightSpec {
-  return { name, shape, isLinear: true, load: join(stored) };
-}
-
-function join(stored: readonly string[]) {
-  return async (read: WeightReader) => {
-    const parts = [];
-    for (const name of stored) parts.push(await read(name));
-    const out = new Float32Array(parts.reduce((n, part) => n + part.length, 0));
-    let at = 0;
-    for (const part of parts) {
-      out.set(part, at);
-      at += part.length;
-    }
-    return out;
-  };
+function linear(
+  name: string,
+  stored: string,
+  shape: readonly number[],
+  after?: string,
+): WeightSpec {
+  const spec = { ...plain(name, stored, shape), isLinear: true };
+  return after === undefined ? spec : { ...spec, after: [after] };
 }
 
 /** A gain; Gemma stores it minus one. */

@@ -1,7 +1,7 @@
 /** Matrix products: float32 (FusedMatMul, either side transposed) and int8 with dynamic activations. */
 import { ShapeError } from '../../errors.ts';
 import { broadcast, type Shape, show } from '../dims.ts';
-import { apply1, type Op, type Tensor } from '../graph.ts';
+import { apply, apply1, type Op, type Tensor } from '../graph.ts';
 import { sumTo } from './reduce.ts';
 import { reshape } from './shape.ts';
 
@@ -64,12 +64,37 @@ export function matmul(a: Tensor, b: Tensor, options: Partial<MatmulAttributes> 
 }
 
 /**
- * Activations [..., K] in float32 times an int8 matrix [K, N] with one scale a column: activations
- * are quantised to 8 bits over the whole tensor at run time. Has no gradient.
+ * 8-bit activations of a whole tensor at run time: values in uint8, their scale and their zero point.
+ * Has no gradient.
  */
+export const quantizeOp: Op<null> = {
+  name: 'quantize',
+  infer: ([x]) => [
+    { shape: x!.shape, dtype: 'uint8' },
+    { shape: [], dtype: 'float32' },
+    { shape: [], dtype: 'uint8' },
+  ],
+  vjp: null,
+  emit: ({ inputs, outputs, node }) => {
+    node('DynamicQuantizeLinear', inputs, { outputs });
+  },
+};
+
+export interface Quantized {
+  readonly values: Tensor;
+  readonly scale: Tensor;
+  readonly zero: Tensor;
+}
+
+export function quantize(x: Tensor): Quantized {
+  const [values, scale, zero] = apply(quantizeOp, [x], null);
+  return { values: values!, scale: scale!, zero: zero! };
+}
+
+/** Quantised activations [..., K] times an int8 matrix [K, N] with one scale a column, in float32. */
 export const int8MatmulOp: Op<null> = {
   name: 'int8Matmul',
-  infer: ([x, w, scale]) => {
+  infer: ([x, w, , scale]) => {
     const [k, n] = w!.shape;
     if (x!.shape.at(-1) !== k || scale!.shape[0] !== n) {
       throw new ShapeError(
@@ -80,12 +105,12 @@ export const int8MatmulOp: Op<null> = {
   },
   vjp: null,
   emit: ({ inputs, outputs, node }) => {
-    node('DynamicQuantizeMatMul', inputs, { outputs, domain: 'com.microsoft' });
+    node('MatMulIntegerToFloat', inputs, { outputs, domain: 'com.microsoft' });
   },
 };
 
-export const int8Matmul = (x: Tensor, matrix: Tensor, scale: Tensor): Tensor =>
-  apply1(int8MatmulOp, [x, matrix, scale], null);
+export const int8Matmul = (x: Quantized, matrix: Tensor, scale: Tensor): Tensor =>
+  apply1(int8MatmulOp, [x.values, matrix, x.scale, scale, x.zero], null);
 
 function lastTwo(shape: Shape, transposed: boolean): Shape {
   if (shape.length < 2) {
