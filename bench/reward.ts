@@ -55,11 +55,11 @@ export async function benchReward(name: string, data: string, count: number): Pr
     }
     const median = seconds.sort((a, b) => a - b)[REPEATS >> 1]!;
     promptsPerSecond[precision] = count / median;
-    const passes = (count / PROMPTS_PER_PASS) * (EXAMPLES / EXAMPLES_PER_PASS);
-    peakShare[precision] = (passes * (await productsAlone(lm, precision))) / median;
     const scores = await environment.step(correlated);
     byPrecision.push(scores.map(({ reward }) => reward));
     await environment.close();
+    const passes = (count / PROMPTS_PER_PASS) * (EXAMPLES / EXAMPLES_PER_PASS);
+    peakShare[precision] = (passes * (await productsAlone(lm, precision))) / median;
   }
   const result = {
     promptsPerSecond,

@@ -9,7 +9,12 @@
 import { ConfigError } from '../errors.ts';
 import type { LanguageModel } from '../models/language-model.ts';
 import type { Precision } from '../models/prepared-weights.ts';
-import type { Brancher, PrefixCache, Scorer } from '../models/programs.ts';
+import {
+  type Brancher,
+  cacheBytesPerToken,
+  type PrefixCache,
+  type Scorer,
+} from '../models/programs.ts';
 import type { RewardFunction } from '../tasks/rewards/index.ts';
 import type { Example, Task } from '../tasks/task.ts';
 import { type LabelWords, labelWordsOf } from './label-words.ts';
@@ -60,6 +65,8 @@ export class Environment {
   private readonly suffixes: readonly (readonly number[])[];
   /** What the tokenizer puts around a text: half before, half after. */
   private readonly frame: readonly number[];
+  /** The longest example without a prompt. */
+  private readonly longest: { readonly example: number; readonly tokens: number };
   private cachedBytes = 0;
   private readonly programs: TaskLmPrograms;
 
@@ -79,6 +86,9 @@ export class Environment {
     this.prefixes = examples.map(({ input }) => this.layout.before(input));
     this.suffixes = examples.map(({ input }) => this.layout.after(input));
     this.frame = taskLm.tokenizer.encode('', { addSpecialTokens: true });
+    const tokens = examples.map((_, e) => this.prefixes[e]!.length + this.suffixes[e]!.length);
+    const most = tokens.reduce((a, b) => Math.max(a, b));
+    this.longest = { example: tokens.indexOf(most), tokens: most };
     this.blocks = this.makeBlocks();
   }
 
@@ -156,6 +166,7 @@ export class Environment {
   ): Promise<void> {
     const unique = [...new Map(prompts.map((ids) => [key(ids), ids])).values()];
     for (const ids of unique) this.checkLength(ids);
+    await this.cacheAhead(unique, blocks);
     for (const b of blocks) {
       const block = this.blocks[b]!;
       const missing = unique.filter((ids) => !this.known.has(key(ids), block.examples[0]!));
@@ -165,6 +176,29 @@ export class Environment {
       }
       if (block.cache && this.cachedBytes > this.cacheLimit) await this.dropCache(block);
     }
+  }
+
+  /**
+   * Prefixes are computed before the program that branches off them is loaded, and what computed them
+   * is freed, so that two copies of the weights are never in memory at once.
+   */
+  private async cacheAhead(
+    prompts: readonly (readonly number[])[],
+    blocks: readonly number[],
+  ): Promise<void> {
+    if (this.layout.order !== 'input-first') return;
+    for (const b of blocks) {
+      const block = this.blocks[b]!;
+      if (block.cache || prompts.some((ids) => this.isBranchless(ids, block))) continue;
+      if (this.cachedBytes + this.prefixBytes(block) > this.cacheLimit) return;
+      await this.blockCache(block);
+    }
+    if (this.blocks.every(({ cache }) => cache)) await this.programs.releasePrefiller();
+  }
+
+  private prefixBytes({ examples }: Block): number {
+    const longest = Math.max(...examples.map((e) => this.prefixes[e]!.length));
+    return examples.length * longest * cacheBytesPerToken(this.taskLm);
   }
 
   private async compute(prompts: readonly (readonly number[])[], block: Block): Promise<void> {
@@ -276,13 +310,11 @@ export class Environment {
   private checkLength(prompt: readonly number[]): void {
     const words = this.labels.words.reduce((n, word) => Math.max(n, word.length - 1), 0);
     const limit = this.taskLm.config.contextLength;
-    for (let e = 0; e < this.examples.length; e++) {
-      const length = this.prefixes[e]!.length + prompt.length + this.suffixes[e]!.length + words;
-      if (length > limit) {
-        throw new ConfigError(
-          `example ${this.examples[e]!.id} with the prompt is ${length} tokens, the task LM ${this.taskLm.name} reads at most ${limit}, shorten the prompt or leave the example out`,
-        );
-      }
+    const length = this.longest.tokens + prompt.length + words;
+    if (length > limit) {
+      throw new ConfigError(
+        `example ${this.examples[this.longest.example]!.id} with the prompt is ${length} tokens, the task LM ${this.taskLm.name} reads at most ${limit}, shorten the prompt or leave the example out`,
+      );
     }
   }
 

@@ -34,6 +34,13 @@ export class TaskLmPrograms {
     return this.once(`scorer ${want}`, () => loadScorer(this.model, want, this.options));
   }
 
+  /** Frees the prefiller, and with it the weights that it has mapped; it is loaded again when needed. */
+  async releasePrefiller(): Promise<void> {
+    const prefiller = this.loaded.get('prefiller');
+    this.loaded.delete('prefiller');
+    await (await prefiller)?.unload();
+  }
+
   async unload(): Promise<void> {
     for (const program of this.loaded.values()) await (await program).unload();
     this.loaded.clear();
