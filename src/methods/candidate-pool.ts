@@ -14,7 +14,7 @@ export class CandidatePool {
   private readonly limit: number;
 
   /** Keeps the `limit` best. */
-  constructor(limit = 64) {
+  constructor(limit = 256) {
     this.limit = limit;
   }
 

@@ -1,13 +1,15 @@
 /**
- * REINFORCE with a group baseline and an entropy bonus:
- * loss = −mean_b[ z_b · mean_t log π(a_t) ] − β · H, where z is the reward standardised over the
- * step's prompts and H the mean entropy of the policy. β rises when entropy falls under its floor,
- * which keeps the policy from collapsing onto one prompt.
+ * REINFORCE with a group baseline, an entropy target and an archive to set out from:
+ * loss = −mean_b[ z_b · (1/T) Σ_{t free} log π(a_t) ] − β · H. Fresh prompts are standardised among
+ * themselves; prompts that set out from the archive have some tokens set, count the others alone, and
+ * are judged by the change against their parent. β grows by e for each quarter of a nat that the
+ * entropy H is under its target, which falls over the budget from where it began.
  *
- * Source: Williams 1992; group baseline as in arXiv 2402.03300. It is not PPO: every batch is used
- * once, on policy, so there is no ratio to clip.
+ * Source: Williams 1992; group baseline as in arXiv 2402.03300; archive arXiv 2004.12919. It is not
+ * PPO: every batch is used once, so there is no ratio to clip.
  */
 import { z } from 'zod';
+import type { Episode } from '../policy/index.ts';
 import {
   adam,
   clipByGlobalNorm,
@@ -15,6 +17,7 @@ import {
   exp,
   float32,
   globalNorm,
+  type HostTensor,
   input,
   logSoftmax,
   mul,
@@ -26,16 +29,41 @@ import {
   type Tensor,
   takeAlong,
 } from '../tensor/index.ts';
+import { Archive, type Departure } from './archive.ts';
 import { method } from './method.ts';
-import { duplicateShare, lossInputs, meanOf, scoreEpisodes, standardise } from './policy-loop.ts';
+import {
+  duplicateShare,
+  lossInputs,
+  meanOf,
+  type ScoredEpisode,
+  scoreEpisodes,
+  standardise,
+} from './policy-loop.ts';
 
 const options = z.strictObject({
   name: z.literal('policy-gradient').default('policy-gradient'),
   promptTokens: z.int().min(1).max(64).default(5).describe('Tokens of the prompt'),
   batchSize: z.int().min(2).max(256).default(16).describe('Prompts sampled a step'),
   learningRate: z.number().positive().default(3e-4).describe('Adam’s step size'),
-  entropyWeight: z.number().positive().default(0.01).describe('Weight β of the entropy bonus'),
-  entropyFloor: z.number().min(0).default(1).describe('Nats per token under which β is raised'),
+  archiveShare: z
+    .number()
+    .min(0)
+    .max(0.9)
+    .default(0.5)
+    .describe('Share of the prompts that set out from the best ones so far'),
+  archiveSize: z.int().min(1).max(1000).default(16).describe('Best prompts to set out from'),
+  entropyWeight: z
+    .number()
+    .positive()
+    .default(0.01)
+    .describe('Weight β of the entropy bonus while entropy is on its target'),
+  entropyEnd: z
+    .number()
+    .min(0)
+    .default(1)
+    .describe(
+      'Target entropy at the end of the budget, nats per token; it falls there from the start',
+    ),
   restartEntropy: z
     .number()
     .min(0)
@@ -53,6 +81,10 @@ const options = z.strictObject({
     .describe('Weight of the LM’s own log-probabilities; 0: uniform'),
 });
 
+/** Nats⁻¹ by which the logarithm of β follows the distance between entropy and target. */
+const GAIN = 4;
+const MAX_BETA = 1;
+
 export const policyGradient = method({
   name: 'policy-gradient',
   summary: 'REINFORCE with a group baseline and an entropy bonus that guards against collapse.',
@@ -63,25 +95,34 @@ export const policyGradient = method({
     const optimizer = adam({ learningRate: o.learningRate });
     let state = optimizer.init(policy.parameters);
     const fresh = policy.parameters;
-    let beta = o.entropyWeight;
+    const archive = new Archive(o.archiveSize);
+    let first: number | undefined;
     try {
       for (let step = 1; context.budget.isOpen; step++) {
-        const sampling = { temperature: o.temperature, topK: o.topK, rng: context.rng };
+        const departures = archive.isEmpty
+          ? []
+          : Array.from({ length: Math.round(batchSize * o.archiveShare) }, () =>
+              archive.depart(context.rng),
+            );
         const episodes = await policy.sample({
           count: batchSize,
           tokens: promptTokens,
-          ...sampling,
+          plans: departures.map(({ plan }) => plan),
+          temperature: o.temperature,
+          topK: o.topK,
+          rng: context.rng,
         });
         const tried = await scoreEpisodes(context, episodes);
-        const { z: advantages, deviation } = standardise(tried.map(({ score }) => score.reward));
+        archive.add(tried);
+        const { advantages, deviation } = advantagesOf(tried, departures);
         const { states, extra } = lossInputs(policy, episodes, advantages);
-        const entropy = meanOf(tried, ({ episode }) => episode.entropy);
-        beta =
-          entropy < o.entropyFloor
-            ? Math.min(beta * 1.05, 0.1)
-            : Math.max(beta / 1.2, o.entropyWeight);
+        const entropy = meanOf(tried.slice(departures.length), ({ episode }) => episode.entropy);
+        first ??= entropy;
+        const target = first + (o.entropyEnd - first) * Math.min(1, context.budget.spent);
+        const beta = Math.min(MAX_BETA, o.entropyWeight * Math.exp(GAIN * (target - entropy)));
         const { quantities, gradients } = await learner.run(states, {
           ...extra,
+          shares: sharesOf(episodes, departures),
           beta: float32(Float32Array.of(beta), []),
         });
         if (!Number.isFinite(quantities.loss)) {
@@ -95,7 +136,6 @@ export const policyGradient = method({
           context.warn(`step ${step}: the policy has settled on one prompt, it begins afresh`);
           policy.parameters = fresh;
           state = optimizer.init(fresh);
-          beta = o.entropyWeight;
         }
         yield {
           step,
@@ -104,6 +144,7 @@ export const policyGradient = method({
           quantities: {
             ...quantities,
             beta,
+            entropyTarget: target,
             gradientNorm: globalNorm(gradients),
             rewardDeviation: deviation,
             duplicates: duplicateShare(tried),
@@ -117,11 +158,34 @@ export const policyGradient = method({
   },
 });
 
+/**
+ * A fresh prompt is judged against the other fresh ones, one that set out from the archive against
+ * its parent; both in standard deviations of the fresh ones' rewards.
+ */
+function advantagesOf(tried: readonly ScoredEpisode[], departures: readonly Departure[]) {
+  const fresh = tried.slice(departures.length).map(({ score }) => score.reward);
+  const { z, deviation } = standardise(fresh);
+  const changes = departures.map(({ parent }, i) => tried[i]!.score.reward - parent.score.reward);
+  const advantages = [...(changes.length > 1 ? standardise(changes).z : changes), ...z];
+  return { advantages, deviation };
+}
+
+/** [B, T]: each token that the policy chose counts alike, tokens that were set count nothing. */
+function sharesOf(episodes: readonly Episode[], departures: readonly Departure[]): HostTensor {
+  const T = episodes[0]!.actions.length;
+  const rows = episodes.flatMap((_, b) => {
+    const isFree = departures[b]?.plan.isFree ?? Array.from({ length: T }, () => true);
+    return isFree.map((free) => (free ? 1 / T : 0));
+  });
+  return float32(rows, [episodes.length, T]);
+}
+
 /** The loss from logits [B·T, A]. */
 function reinforce(logits: Tensor, T: number) {
   const logProbs = logSoftmax(logits); // [N, A]
   const taken = takeAlong(logProbs, input('actions', ['N', 1], 'int64'));
-  const perPrompt = reduceMean(reshape(reshape(taken, ['N']), ['B', T], true), [1]); // [B]
+  const rows = reshape(reshape(taken, ['N']), ['B', T], true);
+  const perPrompt = reduceSum(mul(rows, input('shares', ['B', T])), [1]); // [B]
   const gain = reduceMean(mul(perPrompt, input('signals', ['B'])));
   const entropy = neg(reduceMean(reduceSum(mul(exp(logProbs), logProbs), [-1])));
   const loss = sub(neg(gain), mul(input('beta', []), entropy));

@@ -60,6 +60,12 @@ export interface Episode {
   readonly logProb: number;
 }
 
+/** Tokens that are set and tokens that the policy chooses. */
+export interface Plan {
+  readonly actions: readonly number[];
+  readonly isFree: readonly boolean[];
+}
+
 export interface SampleOptions {
   readonly count: number;
   readonly tokens: number;
@@ -67,6 +73,8 @@ export interface SampleOptions {
   /** Actions to choose among; 0 means all. */
   readonly topK: number;
   readonly rng: Rng;
+  /** For the first of the `count` prompts; the others are written freely. */
+  readonly plans?: readonly Plan[];
 }
 
 /** Hidden states kept: 20,000 of width 576 are 46 MB. */
@@ -133,7 +141,7 @@ export class Policy {
   }
 
   /** Writes prompts by sampling; states are kept for learning. */
-  async sample({ count, tokens, temperature, topK, rng }: SampleOptions): Promise<Episode[]> {
+  async sample({ count, tokens, plans = [], ...sampling }: SampleOptions): Promise<Episode[]> {
     const D = this.lm.config.width;
     const A = this.actions.ids.length;
     const written = Array.from({ length: count }, () => ({
@@ -148,7 +156,9 @@ export class Policy {
       const logits = await this.logits(states);
       written.forEach((episode, i) => {
         const row = logits.subarray(i * A, (i + 1) * A);
-        const { action, logProb, entropy } = sampleAction(row, { temperature, topK }, rng);
+        const drawn = sampleAction(row, sampling, sampling.rng);
+        const { logProb, entropy } = drawn;
+        const action = plans[i]?.isFree[t] === false ? plans[i].actions[t]! : drawn.action;
         episode.states.set(states.subarray(i * D, (i + 1) * D), t * D);
         episode.actions.push(action);
         episode.ids.push(this.actions.ids[action]!);

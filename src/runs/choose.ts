@@ -3,7 +3,8 @@
  * are scored together, so that what they share is computed once.
  */
 import type { PromptScore } from '../environment/index.ts';
-import type { Solution, TextSolution } from '../methods/index.ts';
+import type { Candidate, Solution, TextSolution } from '../methods/index.ts';
+import type { Precision } from '../models/prepared-weights.ts';
 import type { Example } from '../tasks/index.ts';
 import type { Workbench } from './workbench.ts';
 
@@ -34,6 +35,33 @@ export async function scoreSolutions(
     if (solution.kind !== 'text') scores.set(solution, await solution.evaluate(examples));
   }
   return solutions.map((solution) => scores.get(solution)!);
+}
+
+/**
+ * The texts that go into the last round: many are scored on validation in the search's precision,
+ * since what is best on few train examples is often not best, and the best few of them go on.
+ */
+export async function shortlist(
+  bench: Workbench,
+  candidates: readonly Candidate[],
+  { precision, count }: { precision: Precision; count: number },
+): Promise<TextSolution[]> {
+  const [t, v] = [bench.task.train.length, bench.task.validation.length];
+  const judged: { readonly solution: TextSolution; readonly worth: number }[] = [];
+  for (const template of new Set(candidates.map((c) => c.template))) {
+    const group = candidates.filter((c) => c.template === template);
+    const environment = bench.environment(bench.task.validation, precision, { template });
+    const scores = await environment.step(group.map(({ prompt }) => prompt));
+    await environment.close();
+    group.forEach(({ prompt, reward }, i) => {
+      const worth = (reward * t + scores[i]!.reward * v) / (t + v);
+      judged.push({ solution: { kind: 'text', text: prompt.text, template }, worth });
+    });
+  }
+  return judged
+    .sort((a, b) => b.worth - a.worth)
+    .slice(0, count)
+    .map(({ solution }) => solution);
 }
 
 /** Solutions scored on train and validation. */

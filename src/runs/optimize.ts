@@ -7,9 +7,10 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { isAbort } from '../errors.ts';
 import { humanCandidates, type Method, type Solution, titleOf } from '../methods/index.ts';
+import type { Precision } from '../models/prepared-weights.ts';
 import { packageRoot } from '../util/package-root.ts';
-import { bestOf, scoreOnOpenSplits, scoreSolutions } from './choose.ts';
-import type { LoadedConfig } from './config.ts';
+import { bestOf, scoreOnOpenSplits, scoreSolutions, shortlist } from './choose.ts';
+import type { Config, LoadedConfig } from './config.ts';
 import type { OnEvent, OptimizeResult, ResultRow, RunEvent } from './events.ts';
 import { splitScore } from './measure.ts';
 import { type Found, methodOf, search } from './search.ts';
@@ -25,8 +26,9 @@ export interface OptimizeOptions {
   readonly store: RunStore;
 }
 
-/** Finalists that are scored again in float32. */
-export const FINALISTS = 24;
+/** Texts whose validation reward is looked at, and those of them that are scored again in float32. */
+const SEMIFINALISTS = 256;
+const FINALISTS = 16;
 /** What somebody would write without trying: the yardstick of every table. */
 const ORDINARY = 'Sentiment:';
 
@@ -53,8 +55,7 @@ export async function optimize(
     emit(startEvent(runId, bench, { method, config }));
     for (const message of bench.task.warnings) emit({ kind: 'warning', message });
     const found = await search({ bench, config, method, methodOptions, emit, signal });
-    await bench.unload(config.precision.search);
-    const result = await conclude({ bench, found, method, runId, started, store, emit });
+    const result = await conclude({ bench, config, found, method, runId, started, store, emit });
     store.appendEvent(runId, result);
     store.finishRun(runId, { state: 'done', result });
     return result;
@@ -114,6 +115,7 @@ function startEvent(
 
 interface Conclusion {
   readonly bench: Workbench;
+  readonly config: Config;
   readonly found: Found;
   readonly method: Method;
   readonly runId: string;
@@ -131,7 +133,9 @@ async function conclude(c: Conclusion): Promise<OptimizeResult> {
       const phase = `scoring ${what} in float32`;
       emit({ kind: 'progress', phase, done, total, unit: 'prompts' });
     });
-  const chosen = bestOf(await scored('finalists', finalistsOf(found)));
+  emit({ kind: 'progress', phase: 'choosing finalists', done: 0, unit: 'rounds' });
+  const finalists = await finalistsOf(bench, found, c.config.precision.search);
+  const chosen = bestOf(await scored('finalists', finalists));
   const text = titleOf(chosen.solution);
   emit({ kind: 'validation', prompt: text, validation: splitScore(chosen.validation) });
   const humans = await scored(
@@ -190,11 +194,14 @@ async function conclude(c: Conclusion): Promise<OptimizeResult> {
   return result;
 }
 
-/** What goes into the last round: the best texts, and every tensor. */
-export function finalistsOf({ pool, tensors }: Found): Solution[] {
-  const texts = pool
-    .top(FINALISTS)
-    .map(({ prompt, template }): Solution => ({ kind: 'text', text: prompt.text, template }));
+/** What goes into the last round: a shortlist of the texts, and every tensor. */
+export async function finalistsOf(
+  bench: Workbench,
+  { pool, tensors }: Found,
+  precision: Precision,
+): Promise<Solution[]> {
+  const texts = await shortlist(bench, pool.top(SEMIFINALISTS), { precision, count: FINALISTS });
+  await bench.unload(precision);
   return [...texts, ...tensors];
 }
 
