@@ -72,7 +72,7 @@ export const policyGradient = method({
           tokens: promptTokens,
           ...sampling,
         });
-        const tried = await scoreEpisodes(context, episodes);
+        const tried = await scoreEpisodes(context, policy, episodes);
         const { z: advantages, deviation } = standardise(tried.map(({ score }) => score.reward));
         const { states, extra } = lossInputs(policy, episodes, advantages);
         const entropy = meanOf(tried, ({ episode }) => episode.entropy);

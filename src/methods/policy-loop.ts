@@ -1,5 +1,6 @@
 /** What the policy methods share: writing a batch of prompts, scoring it, standardising rewards. */
 import type { Prompt, PromptScore } from '../environment/index.ts';
+import type { LanguageModel } from '../models/language-model.ts';
 import type { Episode, Policy } from '../policy/index.ts';
 import { float32, type HostTensor, int64 } from '../tensor/index.ts';
 import type { MethodContext } from './method.ts';
@@ -10,22 +11,25 @@ export interface ScoredEpisode {
   readonly score: PromptScore;
 }
 
-/** The prompt that an episode's ids are, as text and as ids. */
-export function promptOf(context: MethodContext, ids: readonly number[]): Prompt {
-  const { taskLm } = context.environment;
-  const text = taskLm.tokenizer.decode(ids);
+/** The prompt that ids of a language model are: its text, and the ids where the task LM reads the same. */
+export function promptOf(
+  { environment }: MethodContext,
+  ids: readonly number[],
+  writer: LanguageModel = environment.taskLm,
+): Prompt {
+  const text = writer.tokenizer.decode(ids).trimStart();
   // The leading space belongs to the template; where it has none, the text is tokenised as it is.
-  return context.environment.layout.surface('x').startsWith(' ')
-    ? { text: text.trimStart(), ids }
-    : { text: text.trimStart() };
+  const keepsIds = writer === environment.taskLm && environment.layout.surface('x').startsWith(' ');
+  return keepsIds ? { text, ids } : { text };
 }
 
-/** Scores episodes on the train split and puts them into the pool. */
+/** Scores a policy's episodes on the train split and puts them into the pool. */
 export async function scoreEpisodes(
   context: MethodContext,
+  policy: Policy,
   episodes: readonly Episode[],
 ): Promise<ScoredEpisode[]> {
-  const prompts = episodes.map(({ ids }) => promptOf(context, ids));
+  const prompts = episodes.map(({ ids }) => promptOf(context, ids, policy.lm));
   const scores = await context.environment.step(prompts);
   return episodes.map((episode, i) => {
     context.pool.add(prompts[i]!, scores[i]!);

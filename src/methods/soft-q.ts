@@ -81,7 +81,7 @@ export const softQ = method({
           tokens: promptTokens,
           ...sampling,
         });
-        const tried = await scoreEpisodes(context, episodes);
+        const tried = await scoreEpisodes(context, policy, episodes);
         const learnt = [...tried, ...bestOf(memory, o.replay)];
         const { z: standard, deviation } = standardise(learnt.map(({ score }) => score.reward));
         remember(memory, tried, o.replay);
