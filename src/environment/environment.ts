@@ -15,6 +15,7 @@ import {
   type PrefixCache,
   type Scorer,
 } from '../models/programs.ts';
+import { excerpt } from '../tasks/excerpt.ts';
 import type { RewardFunction } from '../tasks/rewards/index.ts';
 import type { Example, Task } from '../tasks/task.ts';
 import { type LabelWords, labelWordsOf } from './label-words.ts';
@@ -313,7 +314,7 @@ export class Environment {
     const length = this.longest.tokens + prompt.length + words;
     if (length > limit) {
       throw new ConfigError(
-        `example ${this.examples[this.longest.example]!.id} with the prompt is ${length} tokens, the task LM ${this.taskLm.name} reads at most ${limit}, shorten the prompt or leave the example out`,
+        `example "${excerpt(this.examples[this.longest.example]!.input)}" with the prompt is ${length} tokens, the task LM ${this.taskLm.name} reads at most ${limit}, shorten the prompt or leave the example out`,
       );
     }
   }

@@ -5,6 +5,7 @@
  */
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
+import { checkTask } from '../environment/index.ts';
 import { isAbort } from '../errors.ts';
 import { humanCandidates, type Method, type Solution, titleOf } from '../methods/index.ts';
 import { packageRoot } from '../util/package-root.ts';
@@ -49,6 +50,7 @@ export async function optimize(
     signal,
   });
   try {
+    checkTask(bench.task, bench.taskLm, promptRoom(bench, methodOptions));
     runId = beginRun(store, { bench, loaded, method, methodOptions });
     emit(startEvent(runId, bench, { method, config }));
     for (const message of bench.task.warnings) emit({ kind: 'warning', message });
@@ -70,6 +72,17 @@ export async function optimize(
   } finally {
     await bench.close();
   }
+}
+
+/** Tokens that a prompt may take: as many as the method writes, and as the human ones have. */
+function promptRoom(bench: Workbench, methodOptions: unknown): number {
+  const { promptTokens = 0, prompts = [] } = methodOptions as {
+    promptTokens?: number;
+    prompts?: readonly string[];
+  };
+  const layout = bench.layout();
+  const human = [ORDINARY, ...humanCandidates, ...prompts].map((p) => layout.prompt(p).length);
+  return Math.max(promptTokens, ...human);
 }
 
 export interface RunParts {
