@@ -25,7 +25,10 @@ const model = (name: string) => join(fixtures, 'models', name);
 /** Rows of words that the tiny tokenizers know; a row's label is whether its first number is odd. */
 function rows(count: number): string {
   const words = (i: number) =>
-    Array.from({ length: 2 + (i % 6) }, (_, k) => `w${20 + ((i * 13 + k * 29) % 70)}`);
+    Array.from(
+      { length: 2 + (i % 6) },
+      (_, k) => `w${20 + ((i * 13 + k * (29 + Math.floor(i / 630))) % 70)}`,
+    );
   const lines = Array.from(
     { length: count },
     (_, i) => `w${10 + (i % 9)} ${words(i).join(' ')},${i % 2}`,
@@ -94,4 +97,30 @@ it('keeps a long description within the policy’s context', async () => {
     method: { name: 'policy-gradient', batchSize: 4 },
   });
   expect(result.prompt).toMatch(/^w\d+/);
+});
+
+it.each(['policy-gradient', 'soft-q', 'random'])(
+  'scores a minibatch of a large train split on each step of %s',
+  async (name) => {
+    const method = { name, batchSize: 4, examplesPerStep: 16 };
+    const lm = model('llama');
+    const { events, result } = await run({ taskLm: lm, policyLm: lm, method }, 300);
+    const [first, second] = steps(events);
+    // 16 examples in blocks of 8, four prompts, none of them known before.
+    expect(first!.evaluations).toBeLessThanOrEqual(16 * 4);
+    expect(second!.evaluations).toBeGreaterThan(first!.evaluations);
+    expect(result.train.examples).toBeGreaterThan(100);
+  },
+);
+
+it('races finalists where scoring all of them on everything would take long', async () => {
+  const lm = model('llama');
+  const method = { name: 'random', batchSize: 32, examplesPerStep: 8 };
+  const { result } = await run(
+    { taskLm: lm, policyLm: lm, method, budget: { evaluations: 500 } },
+    4200,
+  );
+  expect(result.train.examples).toBe(1024);
+  expect(result.validation.examples).toBeGreaterThan(500);
+  expect(result.rows?.[1]?.method).toBe('best of 24 human prompts');
 });

@@ -27,12 +27,20 @@ import {
   takeAlong,
 } from '../tensor/index.ts';
 import { method } from './method.ts';
-import { duplicateShare, lossInputs, meanOf, scoreEpisodes, standardise } from './policy-loop.ts';
+import {
+  duplicateShare,
+  examplesPerStep,
+  lossInputs,
+  meanOf,
+  scoreEpisodes,
+  standardise,
+} from './policy-loop.ts';
 
 const options = z.strictObject({
   name: z.literal('policy-gradient').default('policy-gradient'),
   promptTokens: z.int().min(1).max(64).default(5).describe('Tokens of the prompt'),
   batchSize: z.int().min(2).max(256).default(16).describe('Prompts sampled a step'),
+  examplesPerStep,
   learningRate: z.number().positive().default(3e-4).describe('Adam’s step size'),
   entropyWeight: z.number().positive().default(0.01).describe('Weight β of the entropy bonus'),
   entropyFloor: z.number().min(0).default(1).describe('Nats per token under which β is raised'),
@@ -72,7 +80,7 @@ export const policyGradient = method({
           tokens: promptTokens,
           ...sampling,
         });
-        const tried = await scoreEpisodes(context, policy, episodes);
+        const tried = await scoreEpisodes(context, episodes, { policy, ...o });
         const { z: advantages, deviation } = standardise(tried.map(({ score }) => score.reward));
         const { states, extra } = lossInputs(policy, episodes, advantages);
         const entropy = meanOf(tried, ({ episode }) => episode.entropy);

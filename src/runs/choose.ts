@@ -1,10 +1,12 @@
 /**
  * Solutions scored afresh in float32 on a split, and the choice among them. Texts of one template
- * are scored together, so that what they share is computed once.
+ * are scored together, so that what they share is computed once. Of many texts and large splits, a
+ * race leaves a few (successive halving, arXiv 1502.07943).
  */
 import type { PromptScore } from '../environment/index.ts';
 import type { Solution, TextSolution } from '../methods/index.ts';
-import type { Example } from '../tasks/index.ts';
+import { type Example, sampleStratified, type Task } from '../tasks/index.ts';
+import { createRng } from '../util/rng.ts';
 import type { Workbench } from './workbench.ts';
 
 export interface Scored {
@@ -36,7 +38,41 @@ export async function scoreSolutions(
   return solutions.map((solution) => scores.get(solution)!);
 }
 
-/** Solutions scored on train and validation. */
+/** Evaluations that a choice may take without a race. */
+const FEW_EVALUATIONS = 32_768;
+/** Examples of a race's first round, and texts that it leaves. */
+const FIRST_ROUND = 128;
+const SURVIVORS = 3;
+/** Train examples that finalists are scored on. */
+const MOST_TRAIN = 1024;
+
+/**
+ * The solutions that deserve a full score: all of them where that is cheap; else the texts that are
+ * left of a race over growing samples of train and validation, and every tensor.
+ */
+export async function race(bench: Workbench, solutions: readonly Solution[]): Promise<Solution[]> {
+  const all = [...openTrain(bench.task), ...bench.task.validation];
+  if (solutions.length * all.length <= FEW_EVALUATIONS) return [...solutions];
+  const rng = createRng('race');
+  let left = solutions.filter(({ kind }) => kind === 'text');
+  for (let size = FIRST_ROUND; left.length > SURVIVORS && size < all.length; size *= 2) {
+    const scores = await scoreSolutions(
+      bench,
+      left,
+      sampleStratified(all, size, rng.fork(`${size}`)),
+    );
+    const order = left.map((_, i) => i).sort((a, b) => scores[b]!.reward - scores[a]!.reward);
+    left = order.slice(0, Math.max(SURVIVORS, Math.ceil(left.length / 2))).map((i) => left[i]!);
+  }
+  return [...left, ...solutions.filter(({ kind }) => kind !== 'text')];
+}
+
+/** The train examples that a choice looks at: a fixed sample where there are very many. */
+function openTrain({ train }: Task): readonly Example[] {
+  return sampleStratified(train, MOST_TRAIN, createRng('train sample'));
+}
+
+/** Solutions scored on train (at most 1,024 examples of it) and validation. */
 export async function scoreOnOpenSplits(
   bench: Workbench,
   solutions: readonly Solution[],
@@ -44,7 +80,7 @@ export async function scoreOnOpenSplits(
 ): Promise<Scored[]> {
   const total = 2 * solutions.length;
   onProgress(0, total);
-  const train = await scoreSolutions(bench, solutions, bench.task.train);
+  const train = await scoreSolutions(bench, solutions, openTrain(bench.task));
   onProgress(solutions.length, total);
   const validation = await scoreSolutions(bench, solutions, bench.task.validation);
   return solutions.map((solution, i) => ({

@@ -9,7 +9,7 @@ import { checkTask } from '../environment/index.ts';
 import { isAbort } from '../errors.ts';
 import { humanCandidates, type Method, type Solution, titleOf } from '../methods/index.ts';
 import { packageRoot } from '../util/package-root.ts';
-import { bestOf, scoreOnOpenSplits, scoreSolutions } from './choose.ts';
+import { bestOf, race, scoreOnOpenSplits, scoreSolutions } from './choose.ts';
 import type { LoadedConfig } from './config.ts';
 import type { OnEvent, OptimizeResult, ResultRow, RunEvent } from './events.ts';
 import { splitScore } from './measure.ts';
@@ -139,24 +139,27 @@ interface Conclusion {
 async function conclude(c: Conclusion): Promise<OptimizeResult> {
   const { bench, found, store, runId, emit } = c;
   const { task } = bench;
-  const scored = (what: string, solutions: readonly Solution[]) =>
-    scoreOnOpenSplits(bench, solutions, (done, total) => {
-      const phase = `scoring ${what} in float32`;
-      emit({ kind: 'progress', phase, done, total, unit: 'prompts' });
-    });
+  const scored = async (what: string, solutions: readonly Solution[], always: Solution[] = []) => {
+    const phase = `scoring ${what} in float32`;
+    emit({ kind: 'progress', phase, done: 0, unit: 'prompts' });
+    const left = new Set([...always, ...(await race(bench, solutions))]);
+    return scoreOnOpenSplits(bench, [...left], (done, total) =>
+      emit({ kind: 'progress', phase, done, total, unit: 'prompts' }),
+    );
+  };
   const chosen = bestOf(await scored('finalists', finalistsOf(found)));
   const text = titleOf(chosen.solution);
   emit({ kind: 'validation', prompt: text, validation: splitScore(chosen.validation) });
-  const humans = await scored(
-    'human prompts',
-    [...new Set([ORDINARY, ...humanCandidates])].map((human) => ({ kind: 'text', text: human })),
+  const written = [...new Set([ORDINARY, ...humanCandidates])].map(
+    (human): Solution => ({ kind: 'text', text: human }),
   );
+  const humans = await scored('human prompts', written, [written[0]!]);
   recordPool(c);
 
   const examples = task.test.open();
   const lines = [
     { label: 'an ordinary human prompt', ...humans[0]! },
-    { label: `best of ${humans.length} human prompts`, ...bestOf(humans) },
+    { label: `best of ${written.length} human prompts`, ...bestOf(humans) },
     { label: c.method.name, ...chosen },
   ];
   const phase = 'opening the sealed test split';
