@@ -9,24 +9,31 @@ import { type Example, sampleStratified, type Task } from '../tasks/index.ts';
 import { createRng } from '../util/rng.ts';
 import type { Workbench } from './workbench.ts';
 
+/** Told the share of a scoring that is done; what it throws ends the scoring. */
+export type OnShare = (share: number) => void;
+
 export interface Scored {
   readonly solution: Solution;
   readonly train: PromptScore;
   readonly validation: PromptScore;
 }
 
-/** Scores of solutions on examples, in their order; with `once`, nothing is kept for a later call. */
+/** Scores of solutions on examples, in their order; nothing is kept for a later call. */
 export async function scoreSolutions(
   bench: Workbench,
   solutions: readonly Solution[],
   examples: readonly Example[],
+  onProgress?: OnShare,
 ): Promise<PromptScore[]> {
   const scores = new Map<Solution, PromptScore>();
   const texts = solutions.filter((s): s is TextSolution => s.kind === 'text');
   for (const template of new Set(texts.map((s) => s.template))) {
     const group = texts.filter((s) => s.template === template);
     const environment = bench.environment(examples, 'float32', { once: true, template });
-    const found = await environment.evaluate(group.map(({ text }) => text));
+    const found = await environment.evaluate(
+      group.map(({ text }) => text),
+      onProgress,
+    );
     await environment.close();
     group.forEach((solution, i) => {
       scores.set(solution, found[i]!);
@@ -50,17 +57,18 @@ const MOST_TRAIN = 1024;
  * The solutions that deserve a full score: all of them where that is cheap; else the texts that are
  * left of a race over growing samples of train and validation, and every tensor.
  */
-export async function race(bench: Workbench, solutions: readonly Solution[]): Promise<Solution[]> {
+export async function race(
+  bench: Workbench,
+  solutions: readonly Solution[],
+  onProgress?: OnShare,
+): Promise<Solution[]> {
   const all = [...openTrain(bench.task), ...bench.task.validation];
   if (solutions.length * all.length <= FEW_EVALUATIONS) return [...solutions];
   const rng = createRng('race');
   let left = solutions.filter(({ kind }) => kind === 'text');
   for (let size = FIRST_ROUND; left.length > SURVIVORS && size < all.length; size *= 2) {
-    const scores = await scoreSolutions(
-      bench,
-      left,
-      sampleStratified(all, size, rng.fork(`${size}`)),
-    );
+    const examples = sampleStratified(all, size, rng.fork(`${size}`));
+    const scores = await scoreSolutions(bench, left, examples, onProgress);
     const order = left.map((_, i) => i).sort((a, b) => scores[b]!.reward - scores[a]!.reward);
     left = order.slice(0, Math.max(SURVIVORS, Math.ceil(left.length / 2))).map((i) => left[i]!);
   }
@@ -78,11 +86,11 @@ export async function scoreOnOpenSplits(
   solutions: readonly Solution[],
   onProgress: (done: number, total: number) => void = () => {},
 ): Promise<Scored[]> {
-  const total = 2 * solutions.length;
-  onProgress(0, total);
-  const train = await scoreSolutions(bench, solutions, openTrain(bench.task));
-  onProgress(solutions.length, total);
-  const validation = await scoreSolutions(bench, solutions, bench.task.validation);
+  const n = solutions.length;
+  onProgress(0, 2 * n);
+  const report = (before: number) => (share: number) => onProgress(before + n * share, 2 * n);
+  const train = await scoreSolutions(bench, solutions, openTrain(bench.task), report(0));
+  const validation = await scoreSolutions(bench, solutions, bench.task.validation, report(n));
   return solutions.map((solution, i) => ({
     solution,
     train: train[i]!,

@@ -9,27 +9,29 @@ import { checkTask } from '../environment/index.ts';
 import { isAbort } from '../errors.ts';
 import { humanCandidates, type Method, type Solution, titleOf } from '../methods/index.ts';
 import { packageRoot } from '../util/package-root.ts';
-import { bestOf, race, scoreOnOpenSplits, scoreSolutions } from './choose.ts';
+import { bestOf, scoreSolutions } from './choose.ts';
 import type { LoadedConfig } from './config.ts';
 import type { OnEvent, OptimizeResult, ResultRow, RunEvent } from './events.ts';
 import { splitScore } from './measure.ts';
+import { affordableFinalists, minutesOfSearch, type Pace } from './pace.ts';
 import { type Found, methodOf, search } from './search.ts';
 import type { RunStore } from './store.ts';
 import { Workbench } from './workbench.ts';
+import { ORDINARY, type Scoring, scoreHumans, scoreOpen, type Yardsticks } from './yardsticks.ts';
 
 export { methodOf } from './search.ts';
 
 export interface OptimizeOptions {
   readonly onEvent?: OnEvent | undefined;
-  /** Aborted: finish the step, then end. */
+  /** Aborted while it searches: measure what was found, then end; later: end. */
   readonly signal?: AbortSignal | undefined;
+  /** Seconds for all of it once the models are open: the search is shortened to keep to them. */
+  readonly totalSeconds?: number | undefined;
   readonly store: RunStore;
 }
 
 /** Finalists that are scored again in float32. */
 export const FINALISTS = 24;
-/** What somebody would write without trying: the yardstick of every table. */
-const ORDINARY = 'Sentiment:';
 
 export async function optimize(
   loaded: LoadedConfig,
@@ -49,14 +51,23 @@ export async function optimize(
     onProgress: (progress) => emit({ kind: 'progress', ...progress }),
     signal,
   });
+  const ends = performance.now() + 1000 * (options.totalSeconds ?? Number.POSITIVE_INFINITY);
   try {
     checkTask(bench.task, bench.taskLm, promptRoom(bench, methodOptions));
     runId = beginRun(store, { bench, loaded, method, methodOptions });
     emit(startEvent(runId, bench, { method, config }));
     for (const message of bench.task.warnings) emit({ kind: 'warning', message });
-    const found = await search({ bench, config, method, methodOptions, emit, signal });
+    const yardsticks = await scoreHumans({ bench, emit, signal });
+    const plan = timePlan(bench, yardsticks.pace, ends);
+    const limited = withinTime(config, plan, emit);
+    const found = await search({ bench, config: limited, method, methodOptions, emit, signal });
     await bench.unload(config.precision.search);
-    const result = await conclude({ bench, found, method, runId, started, store, emit });
+    const scoring = { bench, emit, signal: afterSearch(signal) };
+    const finalists = plan.finalists();
+    const result = await conclude({
+      ...scoring,
+      ...{ found, method, runId, started, store, yardsticks, finalists },
+    });
     store.appendEvent(runId, result);
     store.finishRun(runId, { state: 'done', result });
     return result;
@@ -125,49 +136,65 @@ function startEvent(
   };
 }
 
-interface Conclusion {
-  readonly bench: Workbench;
+/** Where an end is promised: how long to search, and how many finalists there is time for. */
+function timePlan({ task }: Workbench, pace: Pace, ends: number) {
+  const plan = () => ({
+    secondsLeft: (ends - performance.now()) / 1000,
+    finalists: FINALISTS,
+    testExamples: task.test.size,
+  });
+  return {
+    minutes: (wanted: number) => minutesOfSearch(pace, { ...plan(), minutes: wanted }),
+    finalists: () => affordableFinalists(pace, plan()),
+  };
+}
+
+function withinTime<C extends LoadedConfig['config']>(
+  config: C,
+  plan: ReturnType<typeof timePlan>,
+  emit: (event: RunEvent) => void,
+): C {
+  const minutes = plan.minutes(config.budget.minutes);
+  if (minutes >= config.budget.minutes) return config;
+  const seconds = Math.round(60 * minutes);
+  const message = `this machine is slow or busy: the search is shortened to ${seconds} s, so that the whole run ends in time`;
+  emit({ kind: 'warning', message });
+  return { ...config, budget: { ...config.budget, minutes } };
+}
+
+/** Ctrl-C that ended the search must not end the measuring of what it found; a later one does. */
+function afterSearch(signal: AbortSignal | undefined): AbortSignal | undefined {
+  return signal?.aborted ? undefined : signal;
+}
+
+interface Conclusion extends Scoring {
   readonly found: Found;
+  readonly yardsticks: Yardsticks;
+  /** Texts that are scored again. */
+  readonly finalists: number;
   readonly method: Method;
   readonly runId: string;
   readonly started: number;
   readonly store: RunStore;
-  readonly emit: (event: RunEvent) => void;
 }
 
 /** Scores finalists afresh, chooses one, and opens the test split for it and for the yardsticks. */
 async function conclude(c: Conclusion): Promise<OptimizeResult> {
-  const { bench, found, store, runId, emit } = c;
-  const { task } = bench;
-  const scored = async (what: string, solutions: readonly Solution[], always: Solution[] = []) => {
-    const phase = `scoring ${what} in float32`;
-    emit({ kind: 'progress', phase, done: 0, unit: 'prompts' });
-    const left = new Set([...always, ...(await race(bench, solutions))]);
-    return scoreOnOpenSplits(bench, [...left], (done, total) =>
-      emit({ kind: 'progress', phase, done, total, unit: 'prompts' }),
-    );
-  };
-  const chosen = bestOf(await scored('finalists', finalistsOf(found)));
+  const { bench, found, store, runId, emit, yardsticks } = c;
+  const solutions = finalistsOf(found, c.finalists);
+  const chosen = bestOf(await scoreOpen(c, { what: 'finalists', solutions }));
   const text = titleOf(chosen.solution);
   emit({ kind: 'validation', prompt: text, validation: splitScore(chosen.validation) });
-  const written = [...new Set([ORDINARY, ...humanCandidates])].map(
-    (human): Solution => ({ kind: 'text', text: human }),
-  );
-  const humans = await scored('human prompts', written, [written[0]!]);
   recordPool(c);
 
-  const examples = task.test.open();
   const lines = [
-    { label: 'an ordinary human prompt', ...humans[0]! },
-    { label: `best of ${written.length} human prompts`, ...bestOf(humans) },
+    { label: 'an ordinary human prompt', ...yardsticks.ordinary },
+    { label: `best of ${yardsticks.count} human prompts`, ...yardsticks.best },
     { label: c.method.name, ...chosen },
   ];
-  const phase = 'opening the sealed test split';
-  emit({ kind: 'progress', phase, done: 0, total: examples.length, unit: 'examples' });
-  const tested = await scoreSolutions(
-    bench,
+  const tested = await openTest(
+    c,
     lines.map(({ solution }) => solution),
-    examples,
   );
   const rows: ResultRow[] = lines.map(({ label, solution, validation }, i) => ({
     method: label,
@@ -206,10 +233,23 @@ async function conclude(c: Conclusion): Promise<OptimizeResult> {
   return result;
 }
 
+/** Opens the test split, for the winner and the yardsticks alone. */
+async function openTest({ bench, emit, signal }: Scoring, solutions: readonly Solution[]) {
+  const examples = bench.task.test.open();
+  const total = examples.length;
+  const report = (share: number) => {
+    signal?.throwIfAborted();
+    const phase = 'opening the sealed test split';
+    emit({ kind: 'progress', phase, done: Math.round(share * total), total, unit: 'examples' });
+  };
+  report(0);
+  return scoreSolutions(bench, solutions, examples, report);
+}
+
 /** What goes into the last round: the best texts, and every tensor. */
-export function finalistsOf({ pool, tensors }: Found): Solution[] {
+export function finalistsOf({ pool, tensors }: Found, count = FINALISTS): Solution[] {
   const texts = pool
-    .top(FINALISTS)
+    .top(count)
     .map(({ prompt, template }): Solution => ({ kind: 'text', text: prompt.text, template }));
   return [...texts, ...tensors];
 }
