@@ -36,7 +36,7 @@ function rows(count: number): string {
   return `text,label\n${[...new Set(lines)].join('\n')}\n`;
 }
 
-async function run(config: object, examples = 48) {
+async function run(config: object, examples = 48, totalSeconds?: number) {
   await writeFile(join(folder, 'data.csv'), rows(examples));
   const path = join(folder, 'whetstone.yaml');
   const task = { data: 'data.csv', labels: { 0: 'w1', 1: 'w2' } };
@@ -48,7 +48,11 @@ async function run(config: object, examples = 48) {
   const events: RunEvent[] = [];
   try {
     const loaded = await loadConfig(path);
-    const result = await optimize(loaded, { store, onEvent: (event) => events.push(event) });
+    const result = await optimize(loaded, {
+      store,
+      totalSeconds,
+      onEvent: (event) => events.push(event),
+    });
     return { result, events, runs: store.listRuns() };
   } finally {
     store.close();
@@ -123,4 +127,14 @@ it('races finalists where scoring all of them on everything would take long', as
   expect(result.train.examples).toBe(1024);
   expect(result.validation.examples).toBeGreaterThan(500);
   expect(result.rows?.[1]?.method).toBe('best of 24 human prompts');
+});
+
+it('shortens the search and the end of it where they must end in time', async () => {
+  const lm = model('llama');
+  const config = { taskLm: lm, policyLm: lm, method: { name: 'random' }, budget: { minutes: 1, evaluations: 300 } };
+  const { result, events } = await run(config, 600, 0.001);
+  const warnings = events.flatMap((event) => (event.kind === 'warning' ? [event.message] : []));
+  expect(warnings.join()).toMatch(/the search is shortened to 15 s.*100 of 1\d\d test examples/);
+  expect(result.rows?.map(({ method }) => method)).toContain('best of 8 human prompts');
+  expect(result.test.examples).toBe(100);
 });

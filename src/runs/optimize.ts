@@ -8,12 +8,14 @@ import { join } from 'node:path';
 import { checkTask } from '../environment/index.ts';
 import { isAbort } from '../errors.ts';
 import { humanCandidates, type Method, type Solution, titleOf } from '../methods/index.ts';
+import { sampleStratified } from '../tasks/index.ts';
 import { packageRoot } from '../util/package-root.ts';
+import { createRng } from '../util/rng.ts';
 import { bestOf, scoreSolutions } from './choose.ts';
 import type { LoadedConfig } from './config.ts';
 import type { OnEvent, OptimizeResult, ResultRow, RunEvent } from './events.ts';
 import { splitScore } from './measure.ts';
-import { affordableFinalists, minutesOfSearch, type Pace } from './pace.ts';
+import { affordableEnd, minutesOfSearch, type Pace } from './pace.ts';
 import { type Found, methodOf, search } from './search.ts';
 import type { RunStore } from './store.ts';
 import { Workbench } from './workbench.ts';
@@ -57,16 +59,15 @@ export async function optimize(
     runId = beginRun(store, { bench, loaded, method, methodOptions });
     emit(startEvent(runId, bench, { method, config }));
     for (const message of bench.task.warnings) emit({ kind: 'warning', message });
-    const yardsticks = await scoreHumans({ bench, emit, signal });
+    const yardsticks = await scoreHumans({ bench, emit, signal }, options.totalSeconds);
     const plan = timePlan(bench, yardsticks.pace, ends);
     const limited = withinTime(config, plan, emit);
     const found = await search({ bench, config: limited, method, methodOptions, emit, signal });
     await bench.unload(config.precision.search);
     const scoring = { bench, emit, signal: afterSearch(signal) };
-    const finalists = plan.finalists();
     const result = await conclude({
       ...scoring,
-      ...{ found, method, runId, started, store, yardsticks, finalists },
+      ...{ found, method, runId, started, store, yardsticks, ...plan.end() },
     });
     store.appendEvent(runId, result);
     store.finishRun(runId, { state: 'done', result });
@@ -145,7 +146,7 @@ function timePlan({ task }: Workbench, pace: Pace, ends: number) {
   });
   return {
     minutes: (wanted: number) => minutesOfSearch(pace, { ...plan(), minutes: wanted }),
-    finalists: () => affordableFinalists(pace, plan()),
+    end: () => affordableEnd(pace, plan()),
   };
 }
 
@@ -172,6 +173,7 @@ interface Conclusion extends Scoring {
   readonly yardsticks: Yardsticks;
   /** Texts that are scored again. */
   readonly finalists: number;
+  readonly testExamples: number;
   readonly method: Method;
   readonly runId: string;
   readonly started: number;
@@ -234,9 +236,15 @@ async function conclude(c: Conclusion): Promise<OptimizeResult> {
 }
 
 /** Opens the test split, for the winner and the yardsticks alone. */
-async function openTest({ bench, emit, signal }: Scoring, solutions: readonly Solution[]) {
-  const examples = bench.task.test.open();
+async function openTest(c: Conclusion, solutions: readonly Solution[]) {
+  const { bench, emit, signal } = c;
+  const all = bench.task.test.open();
+  const examples = sampleStratified(all, c.testExamples, createRng('test sample'));
   const total = examples.length;
+  if (total < all.length) {
+    const message = `${total} of ${all.length} test examples are scored, so that the run ends in time`;
+    emit({ kind: 'warning', message });
+  }
   const report = (share: number) => {
     signal?.throwIfAborted();
     const phase = 'opening the sealed test split';

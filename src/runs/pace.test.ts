@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { affordableFinalists, minutesOfSearch, type Pace, secondsFor } from './pace.ts';
+import { affordableEnd, minutesOfSearch, type Pace, secondsFor } from './pace.ts';
 
 const paceOf = (seconds: number): Pace => ({ seconds, prompts: 24, examples: 128 });
 const plan = { minutes: 3, finalists: 24, testExamples: 606 };
@@ -17,12 +17,18 @@ it('shortens the search so that all of it ends in time', () => {
   expect(60 * minutes + end).toBeCloseTo(secondsLeft, 6);
 });
 
-it('takes fewer finalists on a machine too slow for a whole end, and never none', () => {
-  const slow = paceOf(120);
-  expect(60 * minutesOfSearch(slow, { ...plan, secondsLeft: 180 })).toBe(15);
-  const count = affordableFinalists(slow, { ...plan, secondsLeft: 230 });
-  expect(count).toBeGreaterThanOrEqual(4);
-  expect(count).toBeLessThan(24);
-  expect(affordableFinalists(slow, { ...plan, secondsLeft: 0 })).toBe(4);
-  expect(affordableFinalists(paceOf(10), { ...plan, secondsLeft: 230 })).toBe(24);
+it('takes fewer finalists, then fewer test examples, on a machine too slow for a whole end', () => {
+  const whole = { finalists: 24, testExamples: 606 };
+  expect(60 * minutesOfSearch(paceOf(120), { ...plan, secondsLeft: 180 })).toBe(15);
+  expect(affordableEnd(paceOf(10), { ...whole, secondsLeft: 230 })).toEqual(whole);
+  const slow = affordableEnd(paceOf(120), { ...whole, secondsLeft: 230 });
+  expect(slow.finalists).toBeLessThan(24);
+  expect(slow.testExamples).toBe(606);
+  const slower = affordableEnd(paceOf(200), { ...whole, secondsLeft: 230 });
+  expect(slower.finalists).toBe(4);
+  expect(slower.testExamples).toBeLessThan(606);
+  expect(affordableEnd(paceOf(200), { ...whole, secondsLeft: 0 })).toEqual({
+    finalists: 4,
+    testExamples: 100,
+  });
 });

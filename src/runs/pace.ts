@@ -1,7 +1,8 @@
 /**
  * How long the end of a run will take, judged by its beginning: the human prompts are scored first,
  * in the same precision and on the same examples as the finalists later. A run that promises when it
- * ends shortens its search by that, and takes fewer finalists where even so too little time is left.
+ * ends shortens its search by that, and takes fewer finalists and test examples where even so too
+ * little time is left.
  */
 
 /** A prompt on an example is a few tokens; the example itself, read once a scoring, as many as these. */
@@ -35,13 +36,15 @@ export function minutesOfSearch(
   return Math.min(plan.minutes, Math.max(LEAST_SEARCH_S, plan.secondsLeft - end) / 60);
 }
 
-/** Finalists, at least 4, that can be scored within `secondsLeft` beside the test. */
-export function affordableFinalists(
+/** Finalists (at least 4) and test examples (at least 100) that can be scored within `secondsLeft`. */
+export function affordableEnd(
   pace: Pace,
   plan: { secondsLeft: number; finalists: number; testExamples: number },
-): number {
-  const left = plan.secondsLeft - secondsFor(pace, 3, plan.testExamples);
-  let count = plan.finalists;
-  while (count > 4 && secondsFor(pace, count, pace.examples) > left) count--;
-  return count;
+): { finalists: number; testExamples: number } {
+  let { finalists, testExamples } = plan;
+  const needed = () =>
+    secondsFor(pace, finalists, pace.examples) + secondsFor(pace, 3, testExamples);
+  while (finalists > 4 && needed() > plan.secondsLeft) finalists--;
+  while (testExamples > 100 && needed() > plan.secondsLeft) testExamples--;
+  return { finalists, testExamples };
 }
