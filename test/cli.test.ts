@@ -68,6 +68,7 @@ describe('usage', () => {
       ['optimize', 'none.yaml'],
       'whetstone: none.yaml: no such file; make one with "whetstone init"',
     ],
+    [['optimize', '.'], 'whetstone: .: is a folder, expected a configuration file'],
   ])('%j is wrong usage', async (args, message) => {
     const { code, out, err } = await whetstone(...args);
     expect({ code, out }).toEqual({ code: 2, out: '' });

@@ -1,7 +1,7 @@
 /** The environment on a tiny real checkpoint: what is cached equals what is computed afresh. */
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Environment } from '../src/environment/index.ts';
+import { checkTask, Environment } from '../src/environment/index.ts';
 import type { LanguageModel } from '../src/models/language-model.ts';
 import { loadScorer } from '../src/models/programs.ts';
 import { type Example, parseTemplate, rewards, sealSplit, type Task } from '../src/tasks/index.ts';
@@ -150,4 +150,31 @@ it('refuses a prompt that does not fit the context window, with its length', asy
   const environment = environmentOf(taskOf('{input} {prompt}'));
   const text = Array.from({ length: lm.config.contextLength + 1 }, () => words[5]).join(' ');
   await expect(environment.step([{ text }])).rejects.toThrow(/reads at most/);
+});
+
+it.each([
+  ['one begins another', () => [words[0]!, `${words[0]!} ${words[4]!}`], /is how .* begins/],
+  ['both are unknown', () => ['neither', 'nor'], /are the same tokens/],
+])('refuses label words of which %s', (_, labelWords, message) => {
+  expect(() => environmentOf(taskOf('{input} {prompt}', labelWords()))).toThrow(message);
+});
+
+describe('checkTask', () => {
+  const long = { id: 'long', input: Array.from({ length: 60 }, () => 'w9').join(' '), label: 0 };
+
+  it.each(['train', 'validation', 'test'] as const)(
+    'finds a %s example that is too long',
+    (split) => {
+      const task = taskOf('{input} {prompt}');
+      const examples = [...task.train, long];
+      const faulty = { ...task, [split]: split === 'test' ? sealSplit(examples) : examples };
+      expect(() => checkTask(faulty, lm, 10)).toThrow(`of the ${split} split has 60 tokens`);
+      expect(faulty.test.opened).toBe(0);
+      checkTask(faulty, lm, 3);
+    },
+  );
+
+  it('finds a template that does not fit', () => {
+    expect(() => checkTask(taskOf('{input} {prompt} {mask}'), lm, 5)).toThrow(/take \{mask\} out/);
+  });
 });

@@ -1,11 +1,11 @@
 /** The files that `whetstone init` writes. The rows come from the bundled data set. */
 import { existsSync } from 'node:fs';
-import { mkdir } from 'node:fs/promises';
 import { join, relative, resolve } from 'node:path';
 import { ConfigError, StoreError } from '../errors.ts';
 import { readTable } from '../tasks/data-file.ts';
 import { demoFolder } from '../tasks/demo.ts';
 import { writeFileAtomic } from '../util/atomic-file.ts';
+import { makeFolder } from '../util/make-folder.ts';
 import { packageRoot } from '../util/package-root.ts';
 
 /** The demo's sealed test rows stay out. */
@@ -32,7 +32,7 @@ export async function writeStarter(
   }
   const rows = await sampleRows();
   try {
-    await mkdir(resolve(folder), { recursive: true });
+    makeFolder(resolve(folder));
     await writeFileAtomic(data, `${['text,label', ...rows].join('\n')}\n`);
     await writeFileAtomic(config, starterYaml(schemaPath(resolve(folder))));
   } catch (error) {

@@ -15,6 +15,7 @@ import {
   type PrefixCache,
   type Scorer,
 } from '../models/programs.ts';
+import { excerpt } from '../tasks/excerpt.ts';
 import type { RewardFunction } from '../tasks/rewards/index.ts';
 import type { Example, Task } from '../tasks/task.ts';
 import { type LabelWords, labelWordsOf } from './label-words.ts';
@@ -112,8 +113,14 @@ export class Environment {
     return ids.map((prompt) => this.summarise(this.known.get(key(prompt)), wanted));
   }
 
-  /** Scores of texts, pasted into the template and tokenised afresh for every example. */
-  async evaluate(texts: readonly string[]): Promise<PromptScore[]> {
+  /**
+   * Scores of texts, pasted into the template and tokenised afresh for every example. `onProgress`
+   * is told the share that is done, between passes; what it throws ends the work.
+   */
+  async evaluate(
+    texts: readonly string[],
+    onProgress: (share: number) => void = () => {},
+  ): Promise<PromptScore[]> {
     const all = this.examples.map((_, e) => e);
     const readings = texts.map((text) => {
       const prompt = this.layout.prompt(text);
@@ -129,13 +136,17 @@ export class Environment {
     await this.fill(
       divisible.map(({ prompt }) => prompt),
       this.blocks.map((_, i) => i),
+      onProgress,
     );
     const out: PromptScore[] = [];
     const C = this.task.classes.length;
-    for (const { prompt, joint, odd } of readings) {
+    for (const [r, { prompt, joint, odd }] of readings.entries()) {
       const scores = this.known.get(key(prompt)).slice();
       if (odd.length > 0) {
-        const afresh = await this.scoreWhole(odd.map((e) => joint[e]!));
+        const afresh = await this.scoreWhole(
+          odd.map((e) => joint[e]!),
+          (share) => onProgress((r + share) / readings.length),
+        );
         odd.forEach((e, i) => {
           scores.set(afresh.subarray(i * C, (i + 1) * C), e * C);
         });
@@ -163,11 +174,13 @@ export class Environment {
   private async fill(
     prompts: readonly (readonly number[])[],
     blocks: readonly number[],
+    onProgress: (share: number) => void = () => {},
   ): Promise<void> {
     const unique = [...new Map(prompts.map((ids) => [key(ids), ids])).values()];
     for (const ids of unique) this.checkLength(ids);
     await this.cacheAhead(unique, blocks);
-    for (const b of blocks) {
+    for (const [i, b] of blocks.entries()) {
+      onProgress(i / blocks.length);
       const block = this.blocks[b]!;
       const missing = unique.filter((ids) => !this.known.has(key(ids), block.examples[0]!));
       const size = this.options.promptsPerPass ?? 16;
@@ -263,7 +276,10 @@ export class Environment {
   }
 
   /** Class scores [sequences, C] of whole texts, nothing cached. */
-  private async scoreWhole(sequences: readonly (readonly number[])[]): Promise<Float32Array> {
+  private async scoreWhole(
+    sequences: readonly (readonly number[])[],
+    onProgress: (share: number) => void = () => {},
+  ): Promise<Float32Array> {
     const scorer = await this.scorer();
     const { words } = this.labels;
     const C = words.length;
@@ -273,6 +289,7 @@ export class Environment {
       .sort((a, b) => sequences[a]!.length - sequences[b]!.length);
     const size = 32;
     for (let i = 0; i < order.length; i += size) {
+      onProgress(i / order.length);
       const rows = order.slice(i, i + size);
       for (const { prefix, targets } of continuations(words)) {
         const batch = rows.map((r) => [...sequences[r]!, ...prefix]);
@@ -313,7 +330,7 @@ export class Environment {
     const length = this.longest.tokens + prompt.length + words;
     if (length > limit) {
       throw new ConfigError(
-        `example ${this.examples[this.longest.example]!.id} with the prompt is ${length} tokens, the task LM ${this.taskLm.name} reads at most ${limit}, shorten the prompt or leave the example out`,
+        `example "${excerpt(this.examples[this.longest.example]!.input)}" with the prompt is ${length} tokens, the task LM ${this.taskLm.name} reads at most ${limit}, shorten the prompt or leave the example out`,
       );
     }
   }

@@ -9,7 +9,7 @@ export interface LabelWords {
   readonly isSingle: boolean;
 }
 
-/** @throws ConfigError when two classes have the same word, or a masked LM's word is several tokens */
+/** @throws ConfigError when two classes have the same word, one's word begins another's, or a masked LM's word is several tokens */
 export function labelWordsOf(
   task: Task,
   kind: 'causal' | 'masked',
@@ -26,11 +26,26 @@ export function labelWordsOf(
     const same = words.findIndex((ids) => ids.join() === words[i]!.join());
     if (same < i) {
       throw new ConfigError(
-        `labels "${task.classes[same]!.gold}" and "${gold}" have the same label word "${word}", give each its own`,
+        `label words "${task.classes[same]!.word}" of "${task.classes[same]!.gold}" and "${word}" of "${gold}" are the same tokens to the task LM, give each label its own`,
       );
     }
   }
+  refuseBeginnings(task, words);
   return { words, isSingle };
+}
+
+/** A word that begins another can never score less than it: every answer would be the shorter one. */
+function refuseBeginnings(task: Task, words: LabelWords['words']): void {
+  const whole = new Map(words.map((ids, label) => [ids.join(), label]));
+  for (const [label, ids] of words.entries()) {
+    for (let length = 1; length < ids.length; length++) {
+      const shorter = whole.get(ids.slice(0, length).join());
+      if (shorter === undefined) continue;
+      throw new ConfigError(
+        `label word "${task.classes[shorter]!.word}" is how "${task.classes[label]!.word}" begins (its first ${length} of ${ids.length} tokens), so that it would always score higher, choose words of which none begins another`,
+      );
+    }
+  }
 }
 
 /** After a text, words begin with a space; a mask stands for the word with its space (RoBERTa) or without. */

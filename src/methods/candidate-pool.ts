@@ -5,6 +5,8 @@ export interface Candidate {
   readonly prompt: Prompt;
   readonly reward: number;
   readonly accuracy: number;
+  /** Evaluations that reward and accuracy are the means of. */
+  readonly evaluations: number;
   /** The template that the prompt stands in, where that is not the task's own. */
   readonly template?: string | undefined;
 }
@@ -18,9 +20,12 @@ export class CandidatePool {
     this.limit = limit;
   }
 
-  add(prompt: Prompt, { reward, accuracy }: PromptScore, template?: string): void {
+  /** Of a prompt that was scored on several minibatches, the means over all of them are kept. */
+  add(prompt: Prompt, { reward, accuracy, examples }: PromptScore, template?: string): void {
     if (!Number.isFinite(reward)) return;
-    this.put({ prompt, reward, accuracy, template });
+    const candidate = { prompt, reward, accuracy, evaluations: examples.length, template };
+    const before = this.known.get(keyOf(candidate));
+    this.put(before === undefined ? candidate : joined(before, candidate));
     if (this.known.size > 2 * this.limit) this.shrink();
   }
 
@@ -33,7 +38,7 @@ export class CandidatePool {
   }
 
   private put(candidate: Candidate): void {
-    this.known.set(`${candidate.template ?? ''}\n${candidate.prompt.text}`, candidate);
+    this.known.set(keyOf(candidate), candidate);
   }
 
   private shrink(): void {
@@ -41,4 +46,20 @@ export class CandidatePool {
     this.known.clear();
     for (const candidate of kept) this.put(candidate);
   }
+}
+
+function keyOf({ template, prompt }: Candidate): string {
+  return `${template ?? ''}\n${prompt.text}`;
+}
+
+function joined(a: Candidate, b: Candidate): Candidate {
+  const evaluations = a.evaluations + b.evaluations;
+  const share = b.evaluations / evaluations;
+  const mean = (x: number, y: number) => x + share * (y - x);
+  return {
+    ...b,
+    reward: mean(a.reward, b.reward),
+    accuracy: mean(a.accuracy, b.accuracy),
+    evaluations,
+  };
 }

@@ -33,6 +33,7 @@ import { Archive, type Departure } from './archive.ts';
 import { method } from './method.ts';
 import {
   duplicateShare,
+  examplesPerStep,
   lossInputs,
   meanOf,
   type ScoredEpisode,
@@ -44,6 +45,7 @@ const options = z.strictObject({
   name: z.literal('policy-gradient').default('policy-gradient'),
   promptTokens: z.int().min(1).max(64).default(5).describe('Tokens of the prompt'),
   batchSize: z.int().min(2).max(256).default(16).describe('Prompts sampled a step'),
+  examplesPerStep,
   learningRate: z.number().positive().default(3e-4).describe('Adam’s step size'),
   archiveShare: z
     .number()
@@ -112,7 +114,7 @@ export const policyGradient = method({
           topK: o.topK,
           rng: context.rng,
         });
-        const tried = await scoreEpisodes(context, episodes);
+        const tried = await scoreEpisodes(context, episodes, { policy, ...o });
         archive.add(tried);
         const { advantages, deviation } = advantagesOf(tried, departures);
         const { states, extra } = lossInputs(policy, episodes, advantages);

@@ -1,5 +1,7 @@
 /** What the policy methods share: writing a batch of prompts, scoring it, standardising rewards. */
+import { z } from 'zod';
 import type { Prompt, PromptScore } from '../environment/index.ts';
+import type { LanguageModel } from '../models/language-model.ts';
 import type { Episode, Policy } from '../policy/index.ts';
 import { float32, type HostTensor, int64 } from '../tensor/index.ts';
 import type { MethodContext } from './method.ts';
@@ -10,23 +12,49 @@ export interface ScoredEpisode {
   readonly score: PromptScore;
 }
 
-/** The prompt that an episode's ids are, as text and as ids. */
-export function promptOf(context: MethodContext, ids: readonly number[]): Prompt {
-  const { taskLm } = context.environment;
-  const text = taskLm.tokenizer.decode(ids);
+/** The prompt that ids of a language model are: its text, and the ids where the task LM reads the same. */
+export function promptOf(
+  { environment }: MethodContext,
+  ids: readonly number[],
+  writer: LanguageModel = environment.taskLm,
+): Prompt {
+  const text = writer.tokenizer.decode(ids).trimStart();
   // The leading space belongs to the template; where it has none, the text is tokenised as it is.
-  return context.environment.layout.surface('x').startsWith(' ')
-    ? { text: text.trimStart(), ids }
-    : { text: text.trimStart() };
+  const keepsIds = writer === environment.taskLm && environment.layout.surface('x').startsWith(' ');
+  return keepsIds ? { text, ids } : { text };
 }
 
-/** Scores episodes on the train split and puts them into the pool. */
+/** An option of methods that score many prompts a step. */
+export const examplesPerStep = z
+  .int()
+  .min(1)
+  .max(1_000_000)
+  .default(64)
+  .describe('Train examples that a step scores; of a larger train split, drawn anew each step');
+
+/** What of the train split one step scores: all, or blocks that hold about as many examples. */
+export function minibatch(
+  { environment, rng }: MethodContext,
+  examples: number,
+): { blocks?: readonly number[] } {
+  const { blockCount, examples: all } = environment;
+  if (all.length <= examples) return {};
+  const count = Math.max(1, Math.round((blockCount * examples) / all.length));
+  const blocks = Array.from({ length: blockCount }, (_, block) => block);
+  return { blocks: rng.shuffle(blocks).slice(0, count) };
+}
+
+/** Scores a policy's episodes on (a minibatch of) the train split and puts them into the pool. */
 export async function scoreEpisodes(
   context: MethodContext,
   episodes: readonly Episode[],
+  options: { policy: Policy; examplesPerStep: number },
 ): Promise<ScoredEpisode[]> {
-  const prompts = episodes.map(({ ids }) => promptOf(context, ids));
-  const scores = await context.environment.step(prompts);
+  const prompts = episodes.map(({ ids }) => promptOf(context, ids, options.policy.lm));
+  const scores = await context.environment.step(
+    prompts,
+    minibatch(context, options.examplesPerStep),
+  );
   return episodes.map((episode, i) => {
     context.pool.add(prompts[i]!, scores[i]!);
     return { episode, prompt: prompts[i]!, score: scores[i]! };

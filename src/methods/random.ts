@@ -5,19 +5,20 @@
 import { z } from 'zod';
 import { actionSpaceOf } from '../policy/action-space.ts';
 import { method } from './method.ts';
-import { promptOf } from './policy-loop.ts';
+import { examplesPerStep, minibatch, promptOf } from './policy-loop.ts';
 
 const options = z.strictObject({
   name: z.literal('random').default('random'),
   promptTokens: z.int().min(1).max(64).default(5).describe('Tokens of the prompt'),
   batchSize: z.int().min(1).max(256).default(16).describe('Prompts drawn a step'),
+  examplesPerStep,
 });
 
 export const random = method({
   name: 'random',
   summary: 'Prompts of random words: the floor.',
   options,
-  async *run(context, { promptTokens, batchSize }) {
+  async *run(context, { promptTokens, batchSize, ...o }) {
     const { ids } = actionSpaceOf(context.environment.taskLm.tokenizer);
     for (let step = 1; context.budget.isOpen; step++) {
       const prompts = Array.from({ length: batchSize }, () =>
@@ -26,7 +27,7 @@ export const random = method({
           Array.from({ length: promptTokens }, () => ids[context.rng.integer(ids.length)]!),
         ),
       );
-      const scores = await context.environment.step(prompts);
+      const scores = await context.environment.step(prompts, minibatch(context, o.examplesPerStep));
       prompts.forEach((prompt, i) => {
         context.pool.add(prompt, scores[i]!);
       });

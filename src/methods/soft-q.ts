@@ -34,6 +34,7 @@ import {
 import { method } from './method.ts';
 import {
   duplicateShare,
+  examplesPerStep,
   lossInputs,
   meanOf,
   type ScoredEpisode,
@@ -45,6 +46,7 @@ const options = z.strictObject({
   name: z.literal('soft-q').default('soft-q'),
   promptTokens: z.int().min(1).max(64).default(5).describe('Tokens of the prompt'),
   batchSize: z.int().min(2).max(256).default(16).describe('Prompts sampled a step'),
+  examplesPerStep,
   learningRate: z.number().positive().default(3e-4).describe('Adam’s step size'),
   topK: z.int().min(0).default(256).describe('Actions to sample among; 0: all'),
   temperature: z.number().positive().default(1).describe('Of sampling'),
@@ -81,7 +83,7 @@ export const softQ = method({
           tokens: promptTokens,
           ...sampling,
         });
-        const tried = await scoreEpisodes(context, episodes);
+        const tried = await scoreEpisodes(context, episodes, { policy, ...o });
         const learnt = [...tried, ...bestOf(memory, o.replay)];
         const { z: standard, deviation } = standardise(learnt.map(({ score }) => score.reward));
         remember(memory, tried, o.replay);

@@ -5,7 +5,7 @@
  */
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { mkdir, open, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { open, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { WeightsError } from '../errors.ts';
 import { onDisk } from '../util/disk.ts';
@@ -17,6 +17,7 @@ import {
   request,
   retrying,
 } from '../util/http.ts';
+import { makeFolder } from '../util/make-folder.ts';
 import type { OnProgress } from '../util/progress.ts';
 
 /** What a file must hash to; `git-sha1` is the id of a git blob. */
@@ -52,7 +53,7 @@ export async function downloadFile(
 ): Promise<void> {
   const transfer = await openTransfer(path);
   let hadWrongDigest = false;
-  await onDisk(path, () => mkdir(dirname(path), { recursive: true }));
+  await onDisk(path, async () => makeFolder(dirname(path)));
   for (;;) {
     await retrying(
       url,

@@ -5,7 +5,7 @@
  * Leaves out: reading weights (gguf.ts, safetensors.ts), deleting models.
  */
 import { existsSync } from 'node:fs';
-import { mkdir, readdir, readFile, rename, rm, rmdir, stat, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rename, rm, rmdir, stat, writeFile } from 'node:fs/promises';
 import { basename, dirname, extname, join, resolve } from 'node:path';
 import { z } from 'zod';
 import { ConfigError, isAbort, NetworkError, WeightsError } from '../errors.ts';
@@ -14,6 +14,7 @@ import { onDisk } from '../util/disk.ts';
 import { withFileLock } from '../util/file-lock.ts';
 import { sha256File } from '../util/hash.ts';
 import type { HttpLimits } from '../util/http.ts';
+import { makeFolder } from '../util/make-folder.ts';
 import type { OnProgress } from '../util/progress.ts';
 import { suggestion } from '../util/suggest.ts';
 import { findInHfCache, hfCacheFolder } from './hf-cache.ts';
@@ -100,7 +101,7 @@ export async function resolveModel(
     );
   }
   const store = modelFolder(env);
-  await onDisk(store, () => mkdir(store, { recursive: true }));
+  await onDisk(store, async () => makeFolder(store));
   return withFileLock(
     join(store, `${named.folder}.lock`),
     async () => (await findHere(named, env)) ?? (await download(named, { ...options, env })),
@@ -267,7 +268,7 @@ async function downloadFrom(
 ): Promise<ResolvedModel> {
   const final = join(modelFolder(options.env), named.folder);
   const part = `${final}.${source.kind}.part`;
-  await onDisk(part, () => mkdir(part, { recursive: true }));
+  await onDisk(part, async () => makeFolder(part));
   const phase = `downloading ${named.name}`;
   const manifest = await (source.kind === 'hub'
     ? fillFromHub(source, named.name, part, { ...options, phase })

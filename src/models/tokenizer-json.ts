@@ -46,7 +46,7 @@ export function loadTokenizerJson(tokenizerJson: unknown, tokenizerConfig?: unkn
     preTokenizer: readPreTokenizer(own(spec, 'pre_tokenizer'), 'tokenizer.json: pre_tokenizer'),
     frame: frameOf(spec, config, idOf),
     decoder: readDecoder(own(spec, 'decoder'), 'tokenizer.json: decoder'),
-    special: specialTokens(config, idOf),
+    special: specialTokens(config, idOf, added),
     chatTemplate: chatTemplateOf(config),
   });
 }
@@ -115,14 +115,19 @@ function namedId(config: Json, name: (typeof NAMED)[number], idOf: IdOf): number
 }
 
 /** Masked models have [CLS] and [SEP] in place of begin and end. */
-function specialTokens(config: Json, idOf: IdOf): SpecialTokens {
+function specialTokens(
+  config: Json,
+  idOf: IdOf,
+  added: ReadonlyMap<string, AddedToken>,
+): SpecialTokens {
   const id = (name: (typeof NAMED)[number]) => namedId(config, name, idOf);
   return withoutUndefined({
     bos: id('bos') ?? id('cls'),
     eos: id('eos') ?? id('sep'),
     pad: id('pad'),
     unknown: id('unk'),
-    mask: id('mask'),
+    // RoBERTa's own configuration does not name it.
+    mask: id('mask') ?? added.get('<mask>')?.id ?? added.get('[MASK]')?.id,
   });
 }
 

@@ -1,13 +1,29 @@
 /** The text that a policy reads before it writes: the task's description and an example of each class. */
+import type { Tokenizer } from '../models/tokenizer.ts';
 import type { Task } from '../tasks/task.ts';
 
-/** Ends where the prompt begins. */
-export function describeTask(task: Task): string {
-  const lines = [task.description.trim()].filter(Boolean);
-  task.classes.forEach(({ word }, label) => {
+/** Ends where the prompt begins. Of what does not fit into `maxTokens`, the last examples are left out. */
+export function describeTask(
+  task: Task,
+  { tokenizer, maxTokens }: { tokenizer: Tokenizer; maxTokens: number },
+): string {
+  const end = 'A short prompt for this task:';
+  const size = (text: string) => tokenizer.encode(text).length + 2; // a line end joins each of them
+  let left = maxTokens - size(end);
+  const description = task.description.trim();
+  const lines: string[] = [];
+  if (description && left > 0) {
+    const ids = tokenizer.encode(description);
+    lines.push(ids.length <= left ? description : tokenizer.decode(ids.slice(0, left)));
+    left -= ids.length + 2;
+  }
+  for (const [label, { word }] of task.classes.entries()) {
     const example = task.train.find((e) => e.label === label && e.input.length < 200);
-    if (example) lines.push(`Text: ${example.input}\nAnswer: ${word}`);
-  });
-  lines.push('A short prompt for this task:');
-  return lines.join('\n');
+    if (!example) continue;
+    const line = `Text: ${example.input}\nAnswer: ${word}`;
+    left -= size(line);
+    if (left < 0) break;
+    lines.push(line);
+  }
+  return [...lines, end].join('\n');
 }

@@ -9,6 +9,7 @@
  *
  * Source: Deng et al. 2022, arXiv 2205.12548, section 3.2 and appendix.
  */
+import { ConfigError } from '../errors.ts';
 import type { LanguageModel } from '../models/language-model.ts';
 import {
   type Brancher,
@@ -144,6 +145,12 @@ export class Policy {
   async sample({ count, tokens, plans = [], ...sampling }: SampleOptions): Promise<Episode[]> {
     const D = this.lm.config.width;
     const A = this.actions.ids.length;
+    const length = this.parts.context.lengths[0]! + 1 + tokens;
+    if (length > this.lm.config.contextLength) {
+      throw new ConfigError(
+        `method.promptTokens: with its context and ${tokens} prompt tokens the policy LM ${this.lm.name} would read ${length}, it reads at most ${this.lm.config.contextLength}`,
+      );
+    }
     const written = Array.from({ length: count }, () => ({
       ids: [] as number[],
       actions: [] as number[],

@@ -1,12 +1,17 @@
 /**
  * Solutions scored afresh in float32 on a split, and the choice among them. Texts of one template
- * are scored together, so that what they share is computed once.
+ * are scored together, so that what they share is computed once. Of many texts and large splits, a
+ * race leaves a few (successive halving, arXiv 1502.07943).
  */
 import type { PromptScore } from '../environment/index.ts';
 import type { Candidate, Solution, TextSolution } from '../methods/index.ts';
 import type { Precision } from '../models/prepared-weights.ts';
-import type { Example } from '../tasks/index.ts';
+import { type Example, sampleStratified, type Task } from '../tasks/index.ts';
+import { createRng } from '../util/rng.ts';
 import type { Workbench } from './workbench.ts';
+
+/** Told the share of a scoring that is done; what it throws ends the scoring. */
+export type OnShare = (share: number) => void;
 
 export interface Scored {
   readonly solution: Solution;
@@ -14,18 +19,22 @@ export interface Scored {
   readonly validation: PromptScore;
 }
 
-/** Scores of solutions on examples, in their order; with `once`, nothing is kept for a later call. */
+/** Scores of solutions on examples, in their order; nothing is kept for a later call. */
 export async function scoreSolutions(
   bench: Workbench,
   solutions: readonly Solution[],
   examples: readonly Example[],
+  onProgress?: OnShare,
 ): Promise<PromptScore[]> {
   const scores = new Map<Solution, PromptScore>();
   const texts = solutions.filter((s): s is TextSolution => s.kind === 'text');
   for (const template of new Set(texts.map((s) => s.template))) {
     const group = texts.filter((s) => s.template === template);
     const environment = bench.environment(examples, 'float32', { once: true, template });
-    const found = await environment.evaluate(group.map(({ text }) => text));
+    const found = await environment.evaluate(
+      group.map(({ text }) => text),
+      onProgress,
+    );
     await environment.close();
     group.forEach((solution, i) => {
       scores.set(solution, found[i]!);
@@ -37,6 +46,9 @@ export async function scoreSolutions(
   return solutions.map((solution) => scores.get(solution)!);
 }
 
+/** Validation examples that a shortlist looks at. */
+const MOST_SHORTLIST = 128;
+
 /**
  * The texts that go into the last round: many are scored on validation in the search's precision,
  * since what is best on few train examples is often not best, and the best few of them go on.
@@ -46,11 +58,12 @@ export async function shortlist(
   candidates: readonly Candidate[],
   { precision, count }: { precision: Precision; count: number },
 ): Promise<TextSolution[]> {
-  const [t, v] = [bench.task.train.length, bench.task.validation.length];
+  const examples = sampleStratified(bench.task.validation, MOST_SHORTLIST, createRng('shortlist'));
+  const [t, v] = [bench.task.train.length, examples.length];
   const judged: { readonly solution: TextSolution; readonly worth: number }[] = [];
   for (const template of new Set(candidates.map((c) => c.template))) {
     const group = candidates.filter((c) => c.template === template);
-    const environment = bench.environment(bench.task.validation, precision, { template });
+    const environment = bench.environment(examples, precision, { template });
     const scores = await environment.step(group.map(({ prompt }) => prompt));
     await environment.close();
     group.forEach(({ prompt, reward }, i) => {
@@ -64,17 +77,52 @@ export async function shortlist(
     .map(({ solution }) => solution);
 }
 
-/** Solutions scored on train and validation. */
+/** Evaluations that a choice may take without a race. */
+const FEW_EVALUATIONS = 32_768;
+/** Examples of a race's first round, and texts that it leaves. */
+const FIRST_ROUND = 128;
+const SURVIVORS = 3;
+/** Train examples that finalists are scored on. */
+const MOST_TRAIN = 1024;
+
+/**
+ * The solutions that deserve a full score: all of them where that is cheap; else the texts that are
+ * left of a race over growing samples of train and validation, and every tensor.
+ */
+export async function race(
+  bench: Workbench,
+  solutions: readonly Solution[],
+  onProgress?: OnShare,
+): Promise<Solution[]> {
+  const all = [...openTrain(bench.task), ...bench.task.validation];
+  if (solutions.length * all.length <= FEW_EVALUATIONS) return [...solutions];
+  const rng = createRng('race');
+  let left = solutions.filter(({ kind }) => kind === 'text');
+  for (let size = FIRST_ROUND; left.length > SURVIVORS && size < all.length; size *= 2) {
+    const examples = sampleStratified(all, size, rng.fork(`${size}`));
+    const scores = await scoreSolutions(bench, left, examples, onProgress);
+    const order = left.map((_, i) => i).sort((a, b) => scores[b]!.reward - scores[a]!.reward);
+    left = order.slice(0, Math.max(SURVIVORS, Math.ceil(left.length / 2))).map((i) => left[i]!);
+  }
+  return [...left, ...solutions.filter(({ kind }) => kind !== 'text')];
+}
+
+/** The train examples that a choice looks at: a fixed sample where there are very many. */
+function openTrain({ train }: Task): readonly Example[] {
+  return sampleStratified(train, MOST_TRAIN, createRng('train sample'));
+}
+
+/** Solutions scored on train (at most 1,024 examples of it) and validation. */
 export async function scoreOnOpenSplits(
   bench: Workbench,
   solutions: readonly Solution[],
   onProgress: (done: number, total: number) => void = () => {},
 ): Promise<Scored[]> {
-  const total = 2 * solutions.length;
-  onProgress(0, total);
-  const train = await scoreSolutions(bench, solutions, bench.task.train);
-  onProgress(solutions.length, total);
-  const validation = await scoreSolutions(bench, solutions, bench.task.validation);
+  const n = solutions.length;
+  onProgress(0, 2 * n);
+  const report = (before: number) => (share: number) => onProgress(before + n * share, 2 * n);
+  const train = await scoreSolutions(bench, solutions, openTrain(bench.task), report(0));
+  const validation = await scoreSolutions(bench, solutions, bench.task.validation, report(n));
   return solutions.map((solution, i) => ({
     solution,
     train: train[i]!,

@@ -40,8 +40,16 @@ describe('parseConfig', () => {
       `${MINIMAL}budget:\n  minutes: 0\n`,
       'whetstone.yaml:7:3: budget.minutes: expected more than 0, got 0',
     ],
-    ['task: 3\n', 'whetstone.yaml:1:1: task: expected object, got 3'],
-    ['', 'whetstone.yaml: task: expected object, got nothing'],
+    [
+      `${MINIMAL}budget: { minutes: .inf }\n`,
+      'whetstone.yaml:6:11: budget.minutes: expected number, got Infinity',
+    ],
+    [
+      'task: { data: 5 }\n',
+      'whetstone.yaml:1:9: task.data: expected string or a group of keys, got 5',
+    ],
+    ['task: 3\n', 'whetstone.yaml:1:1: task: expected a group of keys, got 3'],
+    ['', 'whetstone.yaml: task: expected a group of keys, got nothing'],
     ['- a\n', 'whetstone.yaml: expected keys like "task:", got a list'],
   ])('%j', (text, message) => {
     expect(() => parseConfig(text)).toThrow(new ConfigError(message));
@@ -56,7 +64,9 @@ describe('parseConfig', () => {
     for (const [to, from] of ['ba', 'cb', 'dc', 'ed', 'fe']) {
       text += `${to}: &${to} [${Array(9).fill(`*${from}`).join(', ')}]\n`;
     }
-    expect(() => parseConfig(text)).toThrow(/alias/);
+    expect(() => parseConfig(text)).toThrow(
+      /aliases .* stand for more than 50 values, write them out/,
+    );
   });
 
   it('refuses endless nesting', () => {

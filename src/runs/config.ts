@@ -79,6 +79,11 @@ async function readConfigFile(path: string): Promise<string> {
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (error instanceof ConfigError) throw error;
+    if (code === 'EISDIR') {
+      throw new ConfigError(
+        `${path}: is a folder, expected a configuration file in it to be named`,
+      );
+    }
     if (code === 'ENOENT') {
       throw new ConfigError(`${path}: no such file; make one with "whetstone init"`);
     }
@@ -115,7 +120,11 @@ function toPlain(document: Document, label: string): Record<string, unknown> {
   try {
     data = document.toJS({ maxAliasCount: MAX_ALIASES });
   } catch (error) {
-    throw new ConfigError(`${label}: ${visible((error as Error).message)}`);
+    const message = (error as Error).message;
+    const problem = /alias count/.test(message)
+      ? `aliases (*name) stand for more than ${MAX_ALIASES} values, write them out`
+      : visible(message);
+    throw new ConfigError(`${label}: ${problem}`);
   }
   if (data === null || data === undefined) return {};
   if (typeof data !== 'object' || Array.isArray(data)) {
@@ -168,9 +177,14 @@ function complaint(issue: z.core.$ZodIssue, data: unknown, source: Source): stri
   return `${where(path, source)}: ${name}: ${expectation(issue, value)}`;
 }
 
-function expectation(issue: z.core.$ZodIssue, value: unknown): string {
+/** "expected at least 1, got 0": what an issue says about a value. */
+export function expectation(issue: z.core.$ZodIssue, value: unknown): string {
   const got = value === undefined ? 'nothing' : describe(value);
-  if (issue.code === 'invalid_type') return `expected ${issue.expected}, got ${got}`;
+  if (issue.code === 'invalid_type') {
+    const kind = issue.expected === 'object' ? 'a group of keys' : issue.expected;
+    return `expected ${kind}, got ${got}`;
+  }
+  if (issue.code === 'invalid_union') return `expected ${alternatives(issue)}, got ${got}`;
   if (issue.code === 'invalid_value') {
     return `expected ${issue.values.map(String).join(' or ')}, got ${got}`;
   }
@@ -181,6 +195,15 @@ function expectation(issue: z.core.$ZodIssue, value: unknown): string {
     return `expected at most ${issue.maximum}${lengthUnit(issue.origin)}, got ${got}`;
   }
   return `${issue.message.replace(/^Invalid input: /, '')}, got ${got}`;
+}
+
+/** The kinds of value that a union takes: "string or a group of keys". */
+function alternatives(issue: z.core.$ZodIssueInvalidUnion): string {
+  const kinds = issue.errors
+    .flat()
+    .filter((inner) => inner.code === 'invalid_type')
+    .map(({ expected }) => (expected === 'object' ? 'a group of keys' : expected));
+  return [...new Set(kinds)].join(' or ') || 'another value';
 }
 
 function lengthUnit(origin: string): string {
@@ -229,6 +252,7 @@ function describe(value: unknown): string {
   if (value === null) return 'nothing';
   if (Array.isArray(value)) return 'a list';
   if (typeof value === 'object') return 'a group of keys';
+  if (typeof value === 'number') return String(value);
   const text = visible(JSON.stringify(value) ?? String(value));
   return text.length > 60 ? `${text.slice(0, 57)}…` : text;
 }

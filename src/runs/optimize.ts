@@ -5,32 +5,37 @@
  */
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
+import { checkTask } from '../environment/index.ts';
 import { isAbort } from '../errors.ts';
 import { humanCandidates, type Method, type Solution, titleOf } from '../methods/index.ts';
 import type { Precision } from '../models/prepared-weights.ts';
+import { sampleStratified } from '../tasks/index.ts';
 import { packageRoot } from '../util/package-root.ts';
-import { bestOf, scoreOnOpenSplits, scoreSolutions, shortlist } from './choose.ts';
+import { createRng } from '../util/rng.ts';
+import { bestOf, scoreSolutions, shortlist } from './choose.ts';
 import type { Config, LoadedConfig } from './config.ts';
 import type { OnEvent, OptimizeResult, ResultRow, RunEvent } from './events.ts';
 import { splitScore } from './measure.ts';
+import { affordableEnd, minutesOfSearch, type Pace } from './pace.ts';
 import { type Found, methodOf, search } from './search.ts';
 import type { RunStore } from './store.ts';
 import { Workbench } from './workbench.ts';
+import { ORDINARY, type Scoring, scoreHumans, scoreOpen, type Yardsticks } from './yardsticks.ts';
 
 export { methodOf } from './search.ts';
 
 export interface OptimizeOptions {
   readonly onEvent?: OnEvent | undefined;
-  /** Aborted: finish the step, then end. */
+  /** Aborted while it searches: measure what was found, then end; later: end. */
   readonly signal?: AbortSignal | undefined;
+  /** Seconds for all of it once the models are open: the search is shortened to keep to them. */
+  readonly totalSeconds?: number | undefined;
   readonly store: RunStore;
 }
 
 /** Texts whose validation reward is looked at, and those of them that are scored again in float32. */
 const SEMIFINALISTS = 256;
 const FINALISTS = 16;
-/** What somebody would write without trying: the yardstick of every table. */
-const ORDINARY = 'Sentiment:';
 
 export async function optimize(
   loaded: LoadedConfig,
@@ -50,12 +55,21 @@ export async function optimize(
     onProgress: (progress) => emit({ kind: 'progress', ...progress }),
     signal,
   });
+  const ends = performance.now() + 1000 * (options.totalSeconds ?? Number.POSITIVE_INFINITY);
   try {
+    checkTask(bench.task, bench.taskLm, promptRoom(bench, methodOptions));
     runId = beginRun(store, { bench, loaded, method, methodOptions });
     emit(startEvent(runId, bench, { method, config }));
     for (const message of bench.task.warnings) emit({ kind: 'warning', message });
-    const found = await search({ bench, config, method, methodOptions, emit, signal });
-    const result = await conclude({ bench, config, found, method, runId, started, store, emit });
+    const yardsticks = await scoreHumans({ bench, emit, signal }, options.totalSeconds);
+    const plan = timePlan(bench, yardsticks.pace, ends);
+    const limited = withinTime(config, plan, emit);
+    const found = await search({ bench, config: limited, method, methodOptions, emit, signal });
+    const scoring = { bench, emit, signal: afterSearch(signal) };
+    const result = await conclude({
+      ...scoring,
+      ...{ config, found, method, runId, started, store, yardsticks, ...plan.end() },
+    });
     store.appendEvent(runId, result);
     store.finishRun(runId, { state: 'done', result });
     return result;
@@ -71,6 +85,17 @@ export async function optimize(
   } finally {
     await bench.close();
   }
+}
+
+/** Tokens that a prompt may take: as many as the method writes, and as the human ones have. */
+function promptRoom(bench: Workbench, methodOptions: unknown): number {
+  const { promptTokens = 0, prompts = [] } = methodOptions as {
+    promptTokens?: number;
+    prompts?: readonly string[];
+  };
+  const layout = bench.layout();
+  const human = [ORDINARY, ...humanCandidates, ...prompts].map((p) => layout.prompt(p).length);
+  return Math.max(promptTokens, ...human);
 }
 
 export interface RunParts {
@@ -113,49 +138,69 @@ function startEvent(
   };
 }
 
-interface Conclusion {
-  readonly bench: Workbench;
+/** Where an end is promised: how long to search, and how many finalists there is time for. */
+function timePlan({ task }: Workbench, pace: Pace, ends: number) {
+  const plan = () => ({
+    secondsLeft: (ends - performance.now()) / 1000,
+    finalists: FINALISTS,
+    testExamples: task.test.size,
+  });
+  return {
+    minutes: (wanted: number) => minutesOfSearch(pace, { ...plan(), minutes: wanted }),
+    end: () => affordableEnd(pace, plan()),
+  };
+}
+
+function withinTime<C extends LoadedConfig['config']>(
+  config: C,
+  plan: ReturnType<typeof timePlan>,
+  emit: (event: RunEvent) => void,
+): C {
+  const minutes = plan.minutes(config.budget.minutes);
+  if (minutes >= config.budget.minutes) return config;
+  const seconds = Math.round(60 * minutes);
+  const message = `this machine is slow or busy: the search is shortened to ${seconds} s, so that the whole run ends in time`;
+  emit({ kind: 'warning', message });
+  return { ...config, budget: { ...config.budget, minutes } };
+}
+
+/** Ctrl-C that ended the search must not end the measuring of what it found; a later one does. */
+function afterSearch(signal: AbortSignal | undefined): AbortSignal | undefined {
+  return signal?.aborted ? undefined : signal;
+}
+
+interface Conclusion extends Scoring {
   readonly config: Config;
   readonly found: Found;
+  readonly yardsticks: Yardsticks;
+  /** Texts that are scored again. */
+  readonly finalists: number;
+  readonly testExamples: number;
   readonly method: Method;
   readonly runId: string;
   readonly started: number;
   readonly store: RunStore;
-  readonly emit: (event: RunEvent) => void;
 }
 
 /** Scores finalists afresh, chooses one, and opens the test split for it and for the yardsticks. */
 async function conclude(c: Conclusion): Promise<OptimizeResult> {
-  const { bench, found, store, runId, emit } = c;
-  const { task } = bench;
-  const scored = (what: string, solutions: readonly Solution[]) =>
-    scoreOnOpenSplits(bench, solutions, (done, total) => {
-      const phase = `scoring ${what} in float32`;
-      emit({ kind: 'progress', phase, done, total, unit: 'prompts' });
-    });
+  const { bench, found, store, runId, emit, yardsticks } = c;
   emit({ kind: 'progress', phase: 'choosing finalists', done: 0, unit: 'rounds' });
-  const finalists = await finalistsOf(bench, found, c.config.precision.search);
-  const chosen = bestOf(await scored('finalists', finalists));
+  const { search: precision } = c.config.precision;
+  const solutions = await finalistsOf(bench, found, { precision, count: c.finalists });
+  const chosen = bestOf(await scoreOpen(c, { what: 'finalists', solutions }));
   const text = titleOf(chosen.solution);
   emit({ kind: 'validation', prompt: text, validation: splitScore(chosen.validation) });
-  const humans = await scored(
-    'human prompts',
-    [...new Set([ORDINARY, ...humanCandidates])].map((human) => ({ kind: 'text', text: human })),
-  );
   recordPool(c);
 
-  const examples = task.test.open();
   const lines = [
-    { label: 'an ordinary human prompt', ...humans[0]! },
-    { label: `best of ${humans.length} human prompts`, ...bestOf(humans) },
+    { label: 'an ordinary human prompt', ...yardsticks.ordinary },
+    { label: `best of ${yardsticks.count} human prompts`, ...yardsticks.best },
     { label: c.method.name, ...chosen },
   ];
-  const phase = 'opening the sealed test split';
-  emit({ kind: 'progress', phase, done: 0, total: examples.length, unit: 'examples' });
-  const tested = await scoreSolutions(
-    bench,
+  const tested = await openTest(
+    c,
     lines.map(({ solution }) => solution),
-    examples,
   );
   const rows: ResultRow[] = lines.map(({ label, solution, validation }, i) => ({
     method: label,
@@ -194,13 +239,32 @@ async function conclude(c: Conclusion): Promise<OptimizeResult> {
   return result;
 }
 
+/** Opens the test split, for the winner and the yardsticks alone. */
+async function openTest(c: Conclusion, solutions: readonly Solution[]) {
+  const { bench, emit, signal } = c;
+  const all = bench.task.test.open();
+  const examples = sampleStratified(all, c.testExamples, createRng('test sample'));
+  const total = examples.length;
+  if (total < all.length) {
+    const message = `${total} of ${all.length} test examples are scored, so that the run ends in time`;
+    emit({ kind: 'warning', message });
+  }
+  const report = (share: number) => {
+    signal?.throwIfAborted();
+    const phase = 'opening the sealed test split';
+    emit({ kind: 'progress', phase, done: Math.round(share * total), total, unit: 'examples' });
+  };
+  report(0);
+  return scoreSolutions(bench, solutions, examples, report);
+}
+
 /** What goes into the last round: a shortlist of the texts, and every tensor. */
 export async function finalistsOf(
   bench: Workbench,
   { pool, tensors }: Found,
-  precision: Precision,
+  { precision, count = FINALISTS }: { precision: Precision; count?: number },
 ): Promise<Solution[]> {
-  const texts = await shortlist(bench, pool.top(SEMIFINALISTS), { precision, count: FINALISTS });
+  const texts = await shortlist(bench, pool.top(SEMIFINALISTS), { precision, count });
   await bench.unload(precision);
   return [...texts, ...tensors];
 }

@@ -17,7 +17,7 @@ import {
 import { rewards } from '../tasks/index.ts';
 import { createRng } from '../util/rng.ts';
 import { nearest } from '../util/suggest.ts';
-import type { Config } from './config.ts';
+import { type Config, expectation } from './config.ts';
 import type { Episode, RunEvent } from './events.ts';
 import type { Workbench } from './workbench.ts';
 
@@ -153,9 +153,13 @@ export function methodOf({ method: given }: Config): { method: Method; methodOpt
   if (parsed.success) return { method, methodOptions: parsed.data };
   const issue = parsed.error.issues[0]!;
   const place = ['method', ...issue.path].join('.');
+  if (issue.code !== 'unrecognized_keys') {
+    const value = issue.path.reduce<unknown>((node, key) => (node as never)?.[key], given);
+    throw new ConfigError(`${place}: ${expectation(issue, value)}`);
+  }
   const schema = method.options as unknown as { shape?: object };
   const options = Object.keys(schema.shape ?? {}).filter((key) => key !== 'name');
   throw new ConfigError(
-    `${place}: ${issue.message}; options of ${name} are ${options.join(', ') || 'none'}`,
+    `${place}.${issue.keys[0]}: unknown key; options of ${name} are ${options.join(', ') || 'none'}`,
   );
 }

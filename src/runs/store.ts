@@ -6,11 +6,12 @@
  * transaction, a few milliseconds; a caller with many events hands them over in one `appendEvents`.
  */
 import { randomBytes } from 'node:crypto';
-import { chmodSync, closeSync, existsSync, mkdirSync, openSync } from 'node:fs';
+import { chmodSync, closeSync, existsSync, openSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { dirname, join } from 'node:path';
 import { StoreError, WhetstoneError } from '../errors.ts';
 import { dataFolder } from '../util/data-folder.ts';
+import { makeFolder } from '../util/make-folder.ts';
 import { suggestion } from '../util/suggest.ts';
 import type { OptimizeResult, RunEvent } from './events.ts';
 import { migrate } from './migrations.ts';
@@ -74,7 +75,7 @@ export async function openStore(
   const driver = await sqliteDriver();
   const path = join(folder, 'runs.sqlite');
   return guarded(path, () => {
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    makeFolder(folder, 0o700);
     // SQLite gives its log files the mode of the database file.
     if (!existsSync(path)) closeSync(openSync(path, 'a', 0o600));
     else if (process.platform !== 'win32') tightenMode(path);
@@ -281,7 +282,7 @@ function problemOf(error: NodeJS.ErrnoException & { errcode?: number }): string 
   if (/disk is full|SQLITE_FULL|ENOSPC|EDQUOT/.test(text)) {
     return `the disk is full; free some space or ${elsewhere}`;
   }
-  if (/readonly|read-only|EROFS|EACCES|EPERM|unable to open/i.test(text)) {
+  if (/readonly|read-only|EROFS|EACCES|EPERM|ENOENT|unable to open/i.test(text)) {
     return `cannot be written; ${elsewhere}`;
   }
   if (/not a database|malformed/.test(text)) {

@@ -1,5 +1,6 @@
 /** What a run works with, opened from a configuration: engine, language models, task. */
 import { Environment, type Layout, layoutOf, TaskLmPrograms } from '../environment/index.ts';
+import { ConfigError } from '../errors.ts';
 import type { LanguageModel } from '../models/language-model.ts';
 import type { Precision } from '../models/prepared-weights.ts';
 import { actionSpaceOf, describeTask, Policy, type PolicyOptions } from '../policy/index.ts';
@@ -9,6 +10,9 @@ import type { OnProgress } from '../util/progress.ts';
 import type { Rng } from '../util/rng.ts';
 import type { LoadedConfig } from './config.ts';
 import { openModel } from './open-model.ts';
+
+/** Tokens of a policy's window that are made use of; the other half is for what it writes. */
+const MAX_CONTEXT = 2048;
 
 export interface OpenOptions {
   readonly onProgress?: OnProgress | undefined;
@@ -93,8 +97,16 @@ export class Workbench {
       name === taskLm
         ? this.taskLm
         : await openModel(name, { ...this.options, engine: this.engine, base });
-    const actions = actionSpaceOf(this.policyLm.tokenizer);
-    return Policy.create(this.policyLm, actions, describeTask(this.task), { ...options, rng });
+    const { config, tokenizer } = this.policyLm;
+    if (config.kind === 'masked') {
+      throw new ConfigError(
+        `policyLm: ${name} is a masked LM and does not write from left to right, take a causal one`,
+      );
+    }
+    const actions = actionSpaceOf(tokenizer);
+    const maxTokens = Math.floor(Math.min(config.contextLength, MAX_CONTEXT) / 2);
+    const context = describeTask(this.task, { tokenizer, maxTokens });
+    return Policy.create(this.policyLm, actions, context, { ...options, rng });
   }
 
   /** Frees what one precision needed. */

@@ -14,5 +14,8 @@ export function sealSplit(examples: readonly Example[]): SealedSplit {
       opened++;
       return sealed;
     },
+    check(inspect) {
+      for (const example of sealed) inspect(example);
+    },
   };
 }

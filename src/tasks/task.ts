@@ -25,6 +25,8 @@ export interface SealedSplit {
   /** Number of times it was opened in this process. */
   readonly opened: number;
   open(): readonly Example[];
+  /** Shows each example to a check that may throw, and gives nothing out: counts as no opening. */
+  check(inspect: (example: Example) => void): void;
 }
 
 export interface Task {

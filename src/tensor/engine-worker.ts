@@ -11,6 +11,9 @@ import type { DType } from './graph.ts';
 const port = parentPort;
 assert(port, 'the engine worker was started outside a worker thread');
 
+// What goes wrong is thrown; the native library would write it to stderr as well.
+ort.env.logLevel = 'fatal';
+
 const sessions = new Map<number, ort.InferenceSession>();
 const kept = new Map<number, ort.Tensor>();
 let next = 1;

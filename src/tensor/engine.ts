@@ -8,7 +8,7 @@ import { rm } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
-import { EngineError, isAbort } from '../errors.ts';
+import { ConfigError, EngineError, isAbort, WhetstoneError } from '../errors.ts';
 import { writeFileAtomic } from '../util/atomic-file.ts';
 import type { Feed, HostTensor, Kept, Reply, Request, SessionOptions } from './engine-protocol.ts';
 import type { DType } from './graph.ts';
@@ -106,7 +106,7 @@ export class Engine {
       await writeFileAtomic(path, program.onnx);
       return await this.request({ kind: 'load', source: path, options });
     } catch (error) {
-      if (error instanceof EngineError || isAbort(error)) throw error;
+      if (error instanceof WhetstoneError || isAbort(error)) throw error;
       throw new EngineError(`cannot write the program to ${folder}: ${(error as Error).message}`, {
         cause: error,
       });
@@ -130,7 +130,7 @@ export class Engine {
     this.waiting.delete(reply.id);
     if (this.waiting.size === 0) this.worker.unref();
     if (reply.ok) waiter?.resolve(reply.value);
-    else waiter?.reject(new EngineError(explain(reply.message, this.device)));
+    else waiter?.reject(refusal(reply.message, this.device));
   }
 
   private fail(message: string): void {
@@ -203,13 +203,16 @@ function startWorker(): Worker {
   return new Worker(code, { eval: true });
 }
 
-function explain(message: string, device: Device): string {
-  if (/backend not found|not supported|no available backend|Failed to load|EP/.test(message)) {
-    if (device !== 'cpu') {
-      return `the engine cannot use device "${device}" on this machine (${firstLine(message)}), set device to "cpu"`;
-    }
+/** A device that is not there is a mistake in the configuration; the rest is the engine's. */
+function refusal(message: string, device: Device): Error {
+  const line = firstLine(message);
+  if (device !== 'cpu' && /backend|not supported|Failed to load|adapter|EP/i.test(message)) {
+    const reason = line.slice(line.search(/Failed to (?:get|load)/i)).slice(-120);
+    return new ConfigError(
+      `device: the engine cannot use "${device}" on this machine (${reason}), set device to cpu`,
+    );
   }
-  return `the engine refused: ${firstLine(message)}`;
+  return new EngineError(`the engine refused: ${line}`);
 }
 
 function firstLine(message: string): string {

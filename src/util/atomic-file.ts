@@ -1,13 +1,14 @@
 /** Files that are either whole or absent: written beside their place, flushed, then renamed. */
-import { mkdir, open, rename, rm } from 'node:fs/promises';
+import { open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { makeFolder } from './make-folder.ts';
 
 /** Calls `write` with an open handle on a temporary neighbour of `path`, then puts it in place. */
 export async function writeFileAtomic(
   path: string,
   data: string | Uint8Array | ((handle: import('node:fs/promises').FileHandle) => Promise<void>),
 ): Promise<void> {
-  await mkdir(dirname(path), { recursive: true });
+  makeFolder(dirname(path));
   const temporary = `${path}.${process.pid}.${Math.random().toString(36).slice(2, 8)}.part`;
   try {
     const handle = await open(temporary, 'w');

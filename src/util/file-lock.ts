@@ -3,10 +3,11 @@
  * lock whose process is gone, or that was not touched for a while, is taken over. Meant for one
  * machine; on a network drive the touching decides.
  */
-import { mkdir, open, readFile, rm, stat, utimes } from 'node:fs/promises';
+import { open, readFile, rm, stat, utimes } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { dirname } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { makeFolder } from './make-folder.ts';
 
 const TOUCH_MS = 5_000;
 const STALE_MS = 60_000;
@@ -29,7 +30,7 @@ export async function withFileLock<T>(
   work: () => Promise<T>,
   options: LockOptions = {},
 ): Promise<T> {
-  await mkdir(dirname(path), { recursive: true });
+  makeFolder(dirname(path));
   let hasWaited = false;
   while (!(await tryCreate(path))) {
     options.signal?.throwIfAborted();

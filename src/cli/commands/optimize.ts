@@ -26,6 +26,7 @@ export function defineOptimize(program: Command): void {
 export async function runOptimize(
   loaded: LoadedConfig,
   nextSteps: (prompt: string) => readonly string[],
+  limits: { totalSeconds?: number | undefined } = {},
 ): Promise<void> {
   const { region, signal, ...out } = session();
   const [{ optimize }, { openStore }, { resultLines }, { showRun }] = await Promise.all([
@@ -36,7 +37,12 @@ export async function runOptimize(
   ]);
   const store = await openStore();
   try {
-    const result = await optimize(loaded, { onEvent: showRun(session()), signal, store });
+    const result = await optimize(loaded, {
+      onEvent: showRun(session()),
+      signal,
+      store,
+      ...limits,
+    });
     region.close();
     const { style, width } = out;
     const next = nextSteps(result.prompt);

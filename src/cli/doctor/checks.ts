@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { mkdir, rm, statfs, writeFile } from 'node:fs/promises';
+import { rm, statfs, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { arch, availableParallelism, cpus, freemem, release, totalmem } from 'node:os';
 import { join } from 'node:path';
@@ -12,6 +12,7 @@ import { listModels, modelFolder } from '../../models/model-store.ts';
 import { pipCommands } from '../../models/wheel.ts';
 import { sqliteDriver } from '../../runs/sqlite.ts';
 import { openStore, storeFolder } from '../../runs/store.ts';
+import { makeFolder } from '../../util/make-folder.ts';
 import { packageVersion } from '../program.ts';
 import { formatBytes } from '../render/format.ts';
 import { instructionSets } from './instruction-sets.ts';
@@ -118,7 +119,7 @@ async function checkRuns(): Promise<Finding> {
 async function checkFolder(folder: string, variable: string): Promise<Finding> {
   const probe = join(folder, `.probe-${randomBytes(4).toString('hex')}`);
   try {
-    await mkdir(folder, { recursive: true, mode: 0o700 });
+    makeFolder(folder, 0o700);
     await writeFile(probe, '');
     await rm(probe);
     return ok(folder);

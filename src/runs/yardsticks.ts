@@ -1,0 +1,85 @@
+/**
+ * Solutions scored afresh on the open splits, and the human prompts that every result is held against.
+ * Ctrl-C ends a scoring between two passes.
+ */
+import { humanCandidates, type Solution } from '../methods/index.ts';
+import { bestOf, race, type Scored, scoreOnOpenSplits } from './choose.ts';
+import type { RunEvent } from './events.ts';
+import { type Pace, secondsFor } from './pace.ts';
+import type { Workbench } from './workbench.ts';
+
+/** What somebody would write without trying: the yardstick of every table. */
+export const ORDINARY = 'Sentiment:';
+
+export interface Scoring {
+  readonly bench: Workbench;
+  readonly emit: (event: RunEvent) => void;
+  readonly signal: AbortSignal | undefined;
+}
+
+export interface Yardsticks {
+  readonly ordinary: Scored;
+  readonly best: Scored;
+  /** Candidates that `best` was chosen among. */
+  readonly count: number;
+  readonly pace: Pace;
+}
+
+/** Of a promised time, the share that the human prompts may take; else the first few must do. */
+const SHARE = 0.25;
+const FIRST_FEW = 8;
+
+/**
+ * The human prompts on the open splits: before the search, since their scoring tells the pace.
+ * Where all of it must end within `totalSeconds` on a slow machine, the first eight stand for them.
+ */
+export async function scoreHumans(
+  s: Scoring,
+  totalSeconds = Number.POSITIVE_INFINITY,
+): Promise<Yardsticks> {
+  const written = [...new Set([ORDINARY, ...humanCandidates])].map(
+    (text): Solution => ({ kind: 'text', text }),
+  );
+  const few = Number.isFinite(totalSeconds) ? written.slice(0, FIRST_FEW) : written;
+  let { scored, pace } = await timed(s, few);
+  const rest = written.slice(few.length);
+  const needed = pace.seconds + secondsFor(pace, rest.length, pace.examples);
+  if (rest.length > 0 && needed <= SHARE * totalSeconds) {
+    const more = await timed(s, rest);
+    scored = [...scored, ...more.scored];
+    pace = more.pace;
+  }
+  await s.bench.unload('float32');
+  const count = rest.length > 0 && scored.length <= few.length ? few.length : written.length;
+  return { ordinary: scored[0]!, best: bestOf(scored), count, pace };
+}
+
+async function timed(s: Scoring, solutions: readonly Solution[]) {
+  const started = performance.now();
+  const scored = await scoreOpen(s, { what: 'human prompts', solutions, keep: 1 });
+  const [{ train, validation }] = scored as [Scored];
+  const examples = train.examples.length + validation.examples.length;
+  const seconds = (performance.now() - started) / 1000;
+  return { scored, pace: { seconds, prompts: scored.length, examples } };
+}
+
+/** Solutions on train and validation, after a race where there are many; the first `keep` stay in it. */
+export async function scoreOpen(
+  { bench, emit, signal }: Scoring,
+  { what, solutions, keep = 0 }: { what: string; solutions: readonly Solution[]; keep?: number },
+): Promise<Scored[]> {
+  const phase = `scoring ${what} in float32`;
+  const report = (done: number, total?: number) => {
+    signal?.throwIfAborted();
+    emit({
+      kind: 'progress',
+      phase,
+      done: Math.round(done),
+      ...(total ? { total } : {}),
+      unit: 'prompts',
+    });
+  };
+  report(0);
+  const left = await race(bench, solutions, () => signal?.throwIfAborted());
+  return scoreOnOpenSplits(bench, [...new Set([...solutions.slice(0, keep), ...left])], report);
+}
