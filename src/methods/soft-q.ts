@@ -174,6 +174,7 @@ export const softQ = method({
             zeroVarianceShare: flat / step,
             guard: { ok: 0, warn: 1, restore: 2 }[verdict.kind],
             restores: guard.restored,
+            realisable,
             learningRate,
           },
         };

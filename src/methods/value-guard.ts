@@ -5,11 +5,11 @@
  * Signs, and when each warns and when it restores:
  *   number   the loss, its gradient or a Q-value is not finite              restores at once
  *   values   max|Q| has grown by more than values can be worth              warns, at twice restores
- *   collapse the step's prompts repeat and have one reward                  2 in a row, 5 in a row
+ *   collapse the step's prompts repeat and have one reward                  3 in a row, 6 in a row
  *   reward   what the mean reward had gained is lost                        half of it, 90% of it
  *
  * Source of `values`: "soft divergence", values beyond what any return can be, van Hasselt et al. 2018,
- * arXiv 1812.02648, section 3; here the bound is max|r| + T·ln A, docs/methods/soft-q.md.
+ * arXiv 1812.02648; here the bound is max|r| + T·ln A, docs/methods/soft-q.md.
  */
 
 export interface GuardReading {
@@ -41,7 +41,7 @@ export type Verdict =
       readonly sign: Sign;
       /** What was seen, with figures. */
       readonly reason: string;
-      /** False while the same trouble goes on. */
+      /** False while the same trouble goes on, or comes back within a few steps. */
       readonly isNew: boolean;
     };
 
@@ -57,14 +57,14 @@ export interface GuardState {
   readonly best: number;
   /** Steps in a row whose prompts repeated with one reward. */
   readonly alike: number;
-  /** Trouble that was last spoken of, undefined after a step that was ok. */
-  readonly spoken: string | undefined;
+  /** Troubles that were reported and the steps since they were last seen. */
+  readonly seen: Readonly<Record<string, number>>;
 }
 
 /** Steps over which rewards are averaged: a single batch of 16 is too noisy to judge by. */
 const WINDOW = 10;
-/** Gains are believed beyond so many deviations of the first steps' mean rewards. */
-const BELIEF = 2;
+/** Gains and losses are believed beyond so many deviations of the first steps' mean rewards. */
+const BELIEF = 3;
 
 export function startGuard(): GuardState {
   return {
@@ -74,7 +74,7 @@ export function startGuard(): GuardState {
     floor: undefined,
     best: Number.NEGATIVE_INFINITY,
     alike: 0,
-    spoken: undefined,
+    seen: {},
   };
 }
 
@@ -87,20 +87,19 @@ export function judge(
   const state = take(before, reading);
   const found = findings(state, reading, options);
   const worst = found.find(({ restores }) => restores) ?? found[0];
-  if (!worst) return [{ ...state, spoken: undefined }, { kind: 'ok' }];
+  if (!worst) return [state, { kind: 'ok' }];
   const { sign, reason } = worst;
   if (worst.restores && state.restored < options.restores) {
     // The windows begin anew: they were filled by the state that is left behind.
-    const after = { ...state, restored: state.restored + 1, recent: [], alike: 0 };
-    return [
-      { ...after, spoken: undefined },
-      { kind: 'restore', sign, reason, isNew: true },
-    ];
+    const after = { ...state, restored: state.restored + 1, recent: [], alike: 0, seen: {} };
+    return [after, { kind: 'restore', sign, reason, isNew: true }];
   }
-  const spoken = `${sign}${worst.restores}`;
+  const trouble = `${sign}, ${worst.restores ? 'bad' : 'early'}`;
+  const isNew = (state.seen[trouble] ?? WINDOW) >= WINDOW;
+  const seen = { ...state.seen, [trouble]: 0 };
   return [
-    { ...state, spoken },
-    { kind: 'warn', sign, reason, isNew: state.spoken !== spoken },
+    { ...state, seen },
+    { kind: 'warn', sign, reason, isNew },
   ];
 }
 
@@ -116,6 +115,7 @@ function take(state: GuardState, { qAbsMax, reward, deviation, duplicates }: Gua
     startQ: state.startQ ?? qAbsMax,
     floor: state.floor ?? (isFull ? { mean, noise } : undefined),
     best: isFull ? Math.max(state.best, mean) : state.best,
+    seen: Object.fromEntries(Object.entries(state.seen).map(([name, n]) => [name, n + 1])),
     alike: deviation === 0 && duplicates >= 0.5 ? state.alike + 1 : 0,
   };
 }
@@ -141,14 +141,15 @@ function findings(
     const reason = `the largest |Q| has grown by ${show(growth)} to ${show(qAbsMax)}, rewards can account for ${show(realisable)}`;
     found.push({ sign: 'values', reason, restores: growth > 2 * realisable });
   }
-  if (alike >= 2) {
+  if (alike >= 3) {
     const reason = `${alike} steps in a row had one reward and ${show(100 * duplicates)}% repeated prompts`;
-    found.push({ sign: 'collapse', reason, restores: alike >= 5 });
+    found.push({ sign: 'collapse', reason, restores: alike >= 6 });
   }
   if (floor && recent.length === WINDOW) {
     const mean = average(recent);
     const gain = best - floor.mean;
-    if (gain > BELIEF * floor.noise && mean < floor.mean + gain / 2) {
+    const isBelieved = Math.min(gain, best - mean) > BELIEF * floor.noise;
+    if (isBelieved && mean < floor.mean + gain / 2) {
       const reason = `the mean reward of ${WINDOW} steps fell to ${show(mean)}, it had risen from ${show(floor.mean)} to ${show(best)}`;
       found.push({ sign: 'reward', reason, restores: mean < floor.mean + gain / 10 });
     }
