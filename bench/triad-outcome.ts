@@ -8,7 +8,6 @@ export interface Arm {
   readonly replay: number;
   /** 1: no lag. */
   readonly targetRate: number;
-  readonly restores: number;
 }
 
 /** What is kept of one step. */
@@ -121,7 +120,8 @@ export function mean(values: readonly number[]): number {
 
 /** The lines of the study as markdown. */
 export function triadTable(lines: readonly object[]): string {
-  const arm = lines as readonly (Arm & ReturnType<typeof summary> & { kind: string })[];
+  const arm = lines as readonly (Arm &
+    ReturnType<typeof summary> & { kind: string; guard: boolean })[];
   const head = [
     ...['guard', 'adapter', 'bootstrap', 'replay', 'target', 'diverged', 'fell', 'stuck'],
     ...['soft', 'final', 'peak', 'best prompt', 'max growth of Q', 'restores'],
@@ -129,7 +129,7 @@ export function triadTable(lines: readonly object[]): string {
   const rows = arm
     .filter(({ kind }) => kind === 'arm')
     .map((a) => [
-      ...[a.restores > 0 ? 'on' : 'off', a.adapter, a.bootstrap ? 'on' : 'off'],
+      ...[a.guard ? 'on' : 'off', a.adapter, a.bootstrap ? 'on' : 'off'],
       ...[a.replay > 0 ? 'on' : 'off', a.targetRate === 1 ? 'off' : 'on'],
       ...[a.diverged, a.fell, a.stuck, a.soft].map(String),
       ...[a.final, a.peak, a.best, a.growth].map((x) => x.toFixed(0)),

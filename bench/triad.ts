@@ -47,11 +47,14 @@ export async function* benchTriad(o: { steps: number; seeds: number }): AsyncGen
       const part = todo.slice(i, i + TOGETHER).map(async (arm) => {
         const seeds = Array.from({ length: o.seeds }, (_, s) => s + 1);
         const setting = { lm, actions, environment, steps: o.steps };
-        const runs = seeds.map((seed) => runArm(arm, { ...setting, seed }));
-        const outcomes = (await Promise.all(runs)).map((reports) => judgeRun(reports, scale));
-        return { kind: 'arm', ...arm, ...summary(outcomes), outcomes };
+        const pairs = seeds.map((seed) => runBoth(arm, { ...setting, seed }));
+        const reports = await Promise.all(pairs);
+        return [0, 1].map((guard) => {
+          const outcomes = reports.map((both) => judgeRun(both[guard]!, scale));
+          return { kind: 'arm', guard: guard === 1, ...arm, ...summary(outcomes), outcomes };
+        });
       });
-      yield* await Promise.all(part);
+      yield* (await Promise.all(part)).flat();
     }
   } finally {
     await environment.close();
@@ -63,30 +66,40 @@ export async function* benchTriad(o: { steps: number; seeds: number }): AsyncGen
 
 function arms(): Arm[] {
   const out: Arm[] = [];
-  for (const restores of [0, 3])
-    for (const adapter of ['mlp', 'table'] as const)
-      for (const bootstrap of [true, false])
-        for (const replay of [0.5, 0])
-          for (const targetRate of [1, 0.001])
-            out.push({ adapter, bootstrap, replay, targetRate, restores });
+  for (const adapter of ['mlp', 'table'] as const)
+    for (const bootstrap of [true, false])
+      for (const replay of [0.5, 0])
+        for (const targetRate of [1, 0.001]) out.push({ adapter, bootstrap, replay, targetRate });
   return out;
 }
 
-async function runArm(
-  arm: Arm,
-  s: {
-    lm: LanguageModel;
-    actions: ActionSpace;
-    environment: Environment;
-    seed: number;
-    steps: number;
-  },
-): Promise<Report[]> {
+interface Setting {
+  readonly lm: LanguageModel;
+  readonly actions: ActionSpace;
+  readonly environment: Environment;
+  readonly seed: number;
+  readonly steps: number;
+}
+
+/** A run with the guard off and one with it on; where the guard saw nothing they are the same run. */
+async function runBoth(arm: Arm, setting: Setting): Promise<[Report[], Report[]]> {
+  const off = await runArm({ ...arm, restores: 0 }, setting);
+  const isQuiet = off.every(({ quantities }) => quantities.guard === 0);
+  return [off, isQuiet ? off : await runArm({ ...arm, restores: 3 }, setting)];
+}
+
+async function runArm(arm: Arm & { restores: number }, s: Setting): Promise<Report[]> {
   const rng = createRng(s.seed);
   let hasWarned = false;
   const context = {
     task: s.environment.task,
     environment: s.environment,
+    environmentWith: () => s.environment,
+    validation: [],
+    taskLm: s.lm,
+    reward: rewards.piecewise,
+    signal: undefined,
+    propose: () => {},
     rng: rng.fork('sampling'),
     budget: new Budget({}, () => 0),
     pool: new CandidatePool(),

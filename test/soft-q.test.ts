@@ -56,6 +56,12 @@ async function run(options: object, steps: number) {
   const context = {
     task: environment.task,
     environment,
+    environmentWith: () => environment,
+    validation: [],
+    taskLm: lm,
+    reward: rewards.piecewise,
+    signal: undefined,
+    propose: () => {},
     rng: rng.fork('sampling'),
     budget: new Budget({}, () => 0),
     pool: new CandidatePool(),
