@@ -1,5 +1,6 @@
 /** Gradients against central differences, computed by the engine itself. */
 import { afterAll, describe, expect, it } from 'vitest';
+import { pathConsistency } from '../src/methods/path-consistency.ts';
 import * as t from '../src/tensor/index.ts';
 import {
   Engine,
@@ -17,6 +18,16 @@ afterAll(() => engine.close());
 
 const c = (values: number[], shape: number[]) => t.constant(Float32Array.from(values), shape);
 const ramp = (n: number) => Array.from({ length: n }, (_, i) => 0.3 + 0.17 * i);
+
+/** Soft Q-learning's loss of one prompt of two tokens out of three actions, x its Q-values. */
+const softQLoss = (bootstrap: boolean) => (x: Tensor) =>
+  pathConsistency(x, c(ramp(6), [2, 3]), {
+    actions: t.integers([2, 0], [2, 1]),
+    sampledLogProbs: c([-1, -2], [2]),
+    signals: c([1.5], [1]),
+    tokens: 2,
+    bootstrap,
+  }).loss;
 
 /** Functions of x [2, 3] (positive values) to any shape. */
 const cases: Record<string, (x: Tensor) => Tensor> = {
@@ -59,6 +70,8 @@ const cases: Record<string, (x: Tensor) => Tensor> = {
   'matmul, batched': (x) => t.matmul(t.reshape(x, [2, 1, 3]), c(ramp(24), [2, 3, 4])),
   rmsNorm: (x) => t.rmsNorm(x, c([1, 2, 0.5], [3]), 1e-5),
   layerNorm: (x) => t.layerNorm(x, c([1, 2, 0.5], [3]), c([0, 1, 2], [3]), 1e-5),
+  'path consistency': softQLoss(true),
+  'path consistency without bootstrapping': softQLoss(false),
 };
 
 async function evaluate(build: (x: Tensor) => Tensor) {

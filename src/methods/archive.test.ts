@@ -5,7 +5,14 @@ import type { ScoredEpisode } from './policy-loop.ts';
 
 function scored(text: string, reward: number): ScoredEpisode {
   return {
-    episode: { ids: [], actions: [1, 2, 3], states: new Float32Array(), entropy: 0, logProb: 0 },
+    episode: {
+      ids: [],
+      actions: [1, 2, 3],
+      states: new Float32Array(),
+      entropy: 0,
+      logProb: 0,
+      sampledLogProbs: [],
+    },
     prompt: { text },
     score: {
       reward,

@@ -63,28 +63,35 @@ export async function scoreEpisodes(
 
 /** z = (R − mean) / (σ + 1e-4), population deviation; zeros when all rewards are alike. */
 export function standardise(rewards: readonly number[]): { z: number[]; deviation: number } {
+  // Said apart, because the rounding of the mean would leave a deviation of 1e-15.
+  if (rewards.every((r) => r === rewards[0])) return { z: rewards.map(() => 0), deviation: 0 };
   const mean = rewards.reduce((a, b) => a + b, 0) / rewards.length;
   const deviation = Math.sqrt(rewards.reduce((a, r) => a + (r - mean) ** 2, 0) / rewards.length);
   return { z: rewards.map((r) => (r - mean) / (deviation + 1e-4)), deviation };
 }
 
-/** States [B·T, D], actions [B·T, 1] and signals [B] as inputs of a loss. */
+/**
+ * States [B·T, S], and as inputs of a loss: actions [B·T, 1], the log-probabilities under which they
+ * were drawn [B·T], signals [B].
+ */
 export function lossInputs(
   policy: Policy,
   episodes: readonly Episode[],
   signals: readonly number[],
 ): { states: Float32Array<ArrayBuffer>; extra: Record<string, HostTensor> } {
-  const D = policy.lm.config.width;
+  const S = policy.stateWidth;
   const T = episodes[0]!.actions.length;
-  const states = new Float32Array(episodes.length * T * D);
+  const states = new Float32Array(episodes.length * T * S);
   episodes.forEach((episode, b) => {
-    states.set(episode.states, b * T * D);
+    states.set(episode.states, b * T * S);
   });
+  const drawn = episodes.flatMap((episode) => episode.sampledLogProbs);
   const actions = episodes.flatMap((episode) => episode.actions);
   return {
     states,
     extra: {
       actions: int64(actions, [actions.length, 1]),
+      sampledLogProbs: float32(Float32Array.from(drawn), [drawn.length]),
       signals: float32(Float32Array.from(signals), [episodes.length]),
     },
   };

@@ -1,37 +1,19 @@
 /**
  * RLPrompt: soft Q-learning with path consistency on a frozen LM's adapter. The adapter's logits are
- * the soft Q-values; V = logsumexp(Q), A = Q − V = log π.
+ * the soft Q-values; the loss is in path-consistency.ts, V̄ in it comes from a target adapter that
+ * follows the online one (Polyak). A guard warns before values diverge and falls back.
  *
- *   single step:  L2_t = (A_t − [V̄_{t+1} − V̄_t])², and at the end (A_T − [r − V̄_T])²
- *   multi step:   L3_t = (Σ_{l≥t} A_l − [r − V̄_t])²
- *   loss:         mean over prompts of Σ_t ½(L2_t + L3_t); V̄ from a target adapter (Polyak)
+ * The legs of the deadly triad are options: `bootstrap`, `replay` (off-policy data), `adapter`
+ * (approximation or a table), and `targetRate` for the target's lag; docs/deadly-triad.md.
  *
  * Source: Guo et al. 2021, arXiv 2106.07704, equations 7–10; Deng et al. 2022, arXiv 2205.12548.
  * Deviations are listed in docs/methods/soft-q.md.
  */
 import { z } from 'zod';
-import {
-  adam,
-  add,
-  clipByGlobalNorm,
-  concat,
-  constant,
-  globalNorm,
-  input,
-  logSumExp,
-  matmul,
-  mul,
-  polyak,
-  reduceMean,
-  reduceSum,
-  reshape,
-  slice,
-  square,
-  sub,
-  type Tensor,
-  takeAlong,
-} from '../tensor/index.ts';
+import { adam, clipByGlobalNorm, globalNorm, input, polyak, type Tensor } from '../tensor/index.ts';
+import type { Rng } from '../util/rng.ts';
 import { method } from './method.ts';
+import { pathConsistency } from './path-consistency.ts';
 import {
   duplicateShare,
   examplesPerStep,
@@ -41,6 +23,11 @@ import {
   scoreEpisodes,
   standardise,
 } from './policy-loop.ts';
+import { fallBack, keep, type Snapshots } from './snapshots.ts';
+import { judge, startGuard } from './value-guard.ts';
+
+/** Earlier episodes that replay draws from. */
+const REPLAY_KEPT = 512;
 
 const options = z.strictObject({
   name: z.literal('soft-q').default('soft-q'),
@@ -60,7 +47,32 @@ const options = z.strictObject({
     .max(10)
     .default(1)
     .describe('Weight of the LM’s own log-probabilities; 0: uniform'),
-  replay: z.int().min(0).max(256).default(0).describe('Best earlier prompts added to each update'),
+  words: z
+    .int()
+    .min(0)
+    .default(0)
+    .describe('Only the first so many words of the vocabulary, the commonest in BPE; 0: all'),
+  adapter: z
+    .enum(['mlp', 'table'])
+    .default('mlp')
+    .describe(
+      'What learns: an MLP on the LM, or a table with a row for each beginning of a prompt',
+    ),
+  bootstrap: z
+    .boolean()
+    .default(true)
+    .describe('Learn from the next state’s estimated value, too; false: from whole prompts alone'),
+  replay: z
+    .number()
+    .min(0)
+    .max(0.9)
+    .default(0)
+    .describe('Share of each update that is drawn from earlier prompts; 0: on policy'),
+  restores: z
+    .int()
+    .min(0)
+    .default(3)
+    .describe('Times that the guard may fall back to the last good state; 0: it only warns'),
 });
 
 export const softQ = method({
@@ -68,12 +80,26 @@ export const softQ = method({
   summary: 'Soft Q-learning as in RLPrompt: a policy LM learns to write the prompt from rewards.',
   options,
   async *run(context, { promptTokens, batchSize, rewardScale, ...o }) {
-    const policy = await context.createPolicy({ adapterWidth: o.adapterWidth, prior: o.prior });
-    const learner = await policy.learner((q, target) => pathConsistency(q, target, promptTokens));
-    const optimizer = adam({ learningRate: o.learningRate });
+    const policy = await context.createPolicy({
+      adapterWidth: o.adapterWidth,
+      prior: o.prior,
+      words: o.words,
+      table: o.adapter === 'table' ? { tokens: promptTokens } : undefined,
+    });
+    const learner = await policy.learner((q, target) => lossOf(q, target, promptTokens, o));
+    const replayed = Math.round((batchSize * o.replay) / (1 - o.replay));
+    // No standardised reward of n is larger than √(n − 1), and no soft value adds more than T ln A.
+    const realisable =
+      rewardScale * Math.sqrt(batchSize + replayed - 1) +
+      promptTokens * Math.log(policy.actions.ids.length);
+    let learningRate = o.learningRate;
+    let optimizer = adam({ learningRate });
     let state = optimizer.init(policy.parameters);
     let target = policy.parameters;
-    const memory = new Map<string, ScoredEpisode>();
+    let memory: readonly ScoredEpisode[] = [];
+    let guard = startGuard();
+    let snapshots: Snapshots = [];
+    let flat = 0;
     try {
       for (let step = 1; context.budget.isOpen; step++) {
         target = polyak(target, policy.parameters, o.targetRate);
@@ -84,30 +110,74 @@ export const softQ = method({
           ...sampling,
         });
         const tried = await scoreEpisodes(context, episodes, { policy, ...o });
-        const learnt = [...tried, ...bestOf(memory, o.replay)];
+        const learnt = [...tried, ...drawn(memory, replayed, context.rng)];
+        if (replayed > 0) memory = [...memory, ...tried].slice(-REPLAY_KEPT);
         const { z: standard, deviation } = standardise(learnt.map(({ score }) => score.reward));
-        remember(memory, tried, o.replay);
+        const shaped = standard.map((value) => rewardScale * value);
         const { states, extra } = lossInputs(
           policy,
           learnt.map(({ episode }) => episode),
-          standard.map((value) => rewardScale * value),
+          shaped,
         );
         const { quantities, gradients } = await learner.run(states, extra, target);
-        if (!Number.isFinite(quantities.loss)) {
-          context.warn(`step ${step}: the loss is ${quantities.loss}, the update was left out`);
-        } else if (deviation > 0) {
-          const clipped = clipByGlobalNorm(gradients, o.clipNorm);
-          [policy.parameters, state] = optimizer.update(policy.parameters, clipped, state);
+
+        const gradientNorm = globalNorm(gradients);
+        const own = standardise(tried.map(({ score }) => score.reward)).deviation;
+        const duplicates = duplicateShare(tried);
+        const reading = {
+          loss: quantities.loss!,
+          gradientNorm,
+          qAbsMax: quantities.qAbsMax!,
+          reward: meanOf(tried, ({ score }) => score.reward),
+          deviation: own,
+          duplicates,
+        };
+        const [guarded, verdict] = judge(guard, reading, { realisable, restores: o.restores });
+        guard = guarded;
+        if (verdict.kind === 'ok') {
+          const present = { parameters: policy.parameters, target, optimizer: state };
+          snapshots = keep(snapshots, step, present);
         }
+        if (verdict.kind === 'restore' && snapshots.length > 0) {
+          const [left, good] = fallBack(snapshots);
+          snapshots = left;
+          ({ target, optimizer: state } = good.learnt);
+          policy.parameters = good.learnt.parameters;
+          // Adam's steps are as long as its rate, whatever the gradient: the same rate from the same
+          // state would walk the same way out.
+          learningRate /= 2;
+          optimizer = adam({ learningRate });
+          context.warn(
+            `step ${step}: ${verdict.reason}: back to the state of step ${good.step} with half the learning rate, ${learningRate}; ${o.restores - guard.restored} more such returns are left`,
+          );
+        } else {
+          const isNumber = verdict.kind === 'ok' || verdict.sign !== 'number';
+          if (verdict.kind !== 'ok' && verdict.isNew) {
+            const left = isNumber ? '' : ', the update is left out';
+            context.warn(`step ${step}: ${verdict.reason}${left}`);
+          }
+          if (isNumber && deviation > 0) {
+            const clipped = clipByGlobalNorm(gradients, o.clipNorm);
+            [policy.parameters, state] = optimizer.update(policy.parameters, clipped, state);
+          }
+        }
+        if (own === 0) flat++;
         yield {
           step,
           tried,
           entropy: meanOf(tried, ({ episode }) => episode.entropy),
           quantities: {
             ...quantities,
-            gradientNorm: globalNorm(gradients),
+            gradientNorm,
             rewardDeviation: deviation,
-            duplicates: duplicateShare(tried),
+            shapedReward: shaped.slice(0, tried.length).reduce((a, b) => a + b, 0) / tried.length,
+            duplicates,
+            zeroVariance: own === 0 ? 1 : 0,
+            zeroVarianceShare: flat / step,
+            guard: { ok: 0, warn: 1, restore: 2 }[verdict.kind],
+            restores: guard.restored,
+            realisable,
+            learningRate,
           },
         };
       }
@@ -118,43 +188,18 @@ export const softQ = method({
   },
 });
 
-/** The loss from Q-values [B·T, A] of the online and the target adapter. */
-function pathConsistency(online: Tensor, target: Tensor, T: number) {
-  const at = takeAlong(online, input('actions', ['N', 1], 'int64')); // [N, 1]
-  const r = reshape(input('signals', ['B']), ['B', 1]);
-  // N = B·T: the reshape to rows of T is worked out at run time.
-  const rows = (x: Tensor) => reshape(reshape(x, ['N']), ['B', T], true);
-  const v = logSumExp(online, [-1], true); // [N, 1]
-  const advantage = rows(sub(at, v)); // A_t = log π(a_t)
-  const vBar = rows(logSumExp(target, [-1], true));
-  const next = T > 1 ? concat([slice(vBar, 1, 1, T), r], 1) : r;
-  const single = square(sub(advantage, sub(next, vBar)));
-  const later = new Float32Array(T * T); // later[l][t] = 1 where l ≥ t
-  for (let l = 0; l < T; l++) for (let t = 0; t <= l; t++) later[l * T + t] = 1;
-  const path = matmul(advantage, constant(later, [T, T])); // Σ_{l≥t} A_l
-  const multi = square(sub(path, sub(r, vBar)));
-  const perPrompt = reduceSum(mul(constant(0.5), add(single, multi)), [1]);
-  return {
-    loss: reduceMean(perPrompt),
-    qValue: reduceMean(at),
-    stateValue: reduceMean(v),
-    targetDrift: reduceMean(square(sub(rows(v), vBar))),
-  };
+function lossOf(q: Tensor, target: Tensor, tokens: number, { bootstrap }: { bootstrap: boolean }) {
+  return pathConsistency(q, target, {
+    actions: input('actions', ['N', 1], 'int64'),
+    sampledLogProbs: input('sampledLogProbs', ['N']),
+    signals: input('signals', ['B']),
+    tokens,
+    bootstrap,
+  });
 }
 
-function bestOf(memory: ReadonlyMap<string, ScoredEpisode>, count: number): ScoredEpisode[] {
-  return count === 0 ? [] : [...memory.values()];
-}
-
-/** Keeps the `count` best distinct episodes. */
-function remember(
-  memory: Map<string, ScoredEpisode>,
-  tried: readonly ScoredEpisode[],
-  count: number,
-) {
-  if (count === 0) return;
-  for (const scored of tried) memory.set(scored.prompt.text, scored);
-  const kept = [...memory].sort(([, a], [, b]) => b.score.reward - a.score.reward).slice(0, count);
-  memory.clear();
-  for (const [text, scored] of kept) memory.set(text, scored);
+/** `count` earlier episodes, drawn uniformly with replacement; none while there are none. */
+function drawn(memory: readonly ScoredEpisode[], count: number, rng: Rng): ScoredEpisode[] {
+  if (memory.length === 0) return [];
+  return Array.from({ length: count }, () => memory[rng.integer(memory.length)]!);
 }

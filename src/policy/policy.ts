@@ -1,11 +1,8 @@
 /**
  * The policy: a frozen LM reads a context and the tokens so far; a trained adapter turns its hidden
  * state into logits over the action space. Only the adapter learns, so hidden states are computed
- * once per sampled prompt and used again in every update.
- *
- * Adapter (RLPrompt): logits = E · (W₂ relu(W₁ h + b₁) + b₂), E the LM's own embedding rows of the
- * actions. Both matrices start near zero, so the policy starts near uniform; with `prior` the LM's
- * own log-probabilities are added and it starts from the LM's language instead.
+ * once per sampled prompt and used again in every update. `adapters.ts` has the adapters; with a
+ * table in place of one, a state is a row number and the LM is not asked.
  *
  * Source: Deng et al. 2022, arXiv 2205.12548, section 3.2 and appendix.
  */
@@ -18,8 +15,6 @@ import {
   type PrefixCache,
 } from '../models/programs.ts';
 import {
-  add,
-  constant,
   type Executable,
   float32,
   floats,
@@ -28,15 +23,12 @@ import {
   type HostTensor,
   input,
   integers,
-  logSoftmax,
-  matmul,
-  mul,
   type Parameters,
-  relu,
   type Tensor,
 } from '../tensor/index.ts';
 import type { Rng } from '../util/rng.ts';
 import type { ActionSpace } from './action-space.ts';
+import { type Adapter, mlpAdapter, rowOf, tableAdapter } from './adapters.ts';
 import { sampleAction } from './sampling.ts';
 
 export interface PolicyOptions {
@@ -44,6 +36,10 @@ export interface PolicyOptions {
   readonly adapterWidth?: number;
   /** Weight of the LM's own log-probabilities: 0 starts near uniform. @default 0 */
   readonly prior?: number;
+  /** Only the first so many actions, in a BPE vocabulary the commonest words; 0: all. @default 0 */
+  readonly words?: number;
+  /** A table over all beginnings of prompts of so many tokens in place of the adapter. */
+  readonly table?: { readonly tokens: number } | undefined;
   readonly rng: Rng;
 }
 
@@ -53,8 +49,10 @@ export interface Episode {
   readonly ids: readonly number[];
   /** Indices into the action space, one per token. */
   readonly actions: readonly number[];
-  /** Hidden states [T, D] in which the actions were taken. */
+  /** States [T, S] in which the actions were taken: hidden states, or rows of a table. */
   readonly states: Float32Array<ArrayBuffer>;
+  /** Log-probability of each action under the distribution that it was drawn from. */
+  readonly sampledLogProbs: readonly number[];
   /** Mean entropy of the policy over its steps, in nats. */
   readonly entropy: number;
   /** Sum of log-probabilities of the actions under the untruncated policy. */
@@ -105,47 +103,42 @@ export class Policy {
     lm: LanguageModel,
     actions: ActionSpace,
     context: string,
-    { adapterWidth = 2048, prior = 0, rng }: PolicyOptions,
+    { adapterWidth = 2048, prior = 0, words = 0, table, rng }: PolicyOptions,
   ): Promise<Policy> {
-    const D = lm.config.width;
-    const w = await lm.weights();
-    const head = w.get(lm.config.hasTiedHead ? 'embedding' : 'head');
-    const table = gather(head, integers(actions.ids)); // [A, D]
-    const shapes = { w1: [D, adapterWidth], b1: [adapterWidth], w2: [adapterWidth, D], b2: [D] };
-    const build = (h: Tensor, prefix = ''): Adapter => {
-      const leaves = Object.fromEntries(
-        Object.entries(shapes).map(([name, shape]) => [name, input(prefix + name, shape)]),
+    const space = words > 0 ? { ids: actions.ids.slice(0, words) } : actions;
+    if (table && prior !== 0) {
+      throw new ConfigError(
+        `adapter table: it has no LM to take a prior of ${prior} from, set prior to 0`,
       );
-      const inner = relu(add(matmul(h, leaves.w1!), leaves.b1!));
-      const out = add(matmul(inner, leaves.w2!), leaves.b2!);
-      const scored = matmul(out, table, { transB: true }); // [N, A]
-      if (prior === 0) return { logits: scored, leaves };
-      // As log-probabilities, so that the soft value of a fresh policy is 0 with a prior of 1.
-      const own = logSoftmax(matmul(h, table, { transB: true }));
-      return { logits: add(scored, mul(own, constant(prior))), leaves };
-    };
-    const known = lm.tokenizer.encode(context, { addSpecialTokens: true });
-    const { bos, eos } = lm.tokenizer.special;
-    const ids = known.length > 0 ? known : [bos ?? eos ?? 0];
-    const prefiller = await loadPrefiller(lm, { prepack: false });
-    const cache = await prefiller.run([ids]);
-    await prefiller.unload();
-    return new Policy(lm, actions, initialParameters(shapes, rng), {
-      shapes,
-      build,
-      // The last token of the context is read again as the first of every branch.
-      context: { ...cache, lengths: [ids.length - 1] },
-      last: ids.at(-1)!,
-      brancher: await loadBrancher(lm, 'hidden', { precision: 'int8' }),
-      program: await lm.load({ logits: build(input('h', ['N', D])).logits }),
+    }
+    const D = lm.config.width;
+    const adapter = table
+      ? tableAdapter(space.ids.length, table.tokens)
+      : mlpAdapter(gather(await headOf(lm), integers(space.ids)), {
+          D,
+          width: adapterWidth,
+          prior,
+        });
+    const stateWidth = table ? 1 : D;
+    const logits = build(adapter, input('h', ['N', stateWidth])).logits;
+    return new Policy(lm, space, adapter.initial(rng), {
+      adapter,
+      stateWidth,
+      program: await lm.load({ logits }),
+      ...(table ? {} : { reader: await readContext(lm, context) }),
     });
+  }
+
+  /** Numbers that describe a state. */
+  get stateWidth(): number {
+    return this.parts.stateWidth;
   }
 
   /** Writes prompts by sampling; states are kept for learning. */
   async sample({ count, tokens, plans = [], ...sampling }: SampleOptions): Promise<Episode[]> {
-    const D = this.lm.config.width;
+    const S = this.stateWidth;
     const A = this.actions.ids.length;
-    const length = this.parts.context.lengths[0]! + 1 + tokens;
+    const length = (this.parts.reader?.context.lengths[0] ?? 0) + 1 + tokens;
     if (length > this.lm.config.contextLength) {
       throw new ConfigError(
         `method.promptTokens: with its context and ${tokens} prompt tokens the policy LM ${this.lm.name} would read ${length}, it reads at most ${this.lm.config.contextLength}`,
@@ -154,20 +147,22 @@ export class Policy {
     const written = Array.from({ length: count }, () => ({
       ids: [] as number[],
       actions: [] as number[],
-      states: new Float32Array(tokens * D),
+      states: new Float32Array(tokens * S),
+      sampledLogProbs: [] as number[],
       entropy: 0,
       logProb: 0,
     }));
     for (let t = 0; t < tokens; t++) {
-      const states = await this.statesAfter(written.map(({ ids }) => ids)); // [count, D]
+      const states = await this.statesAfter(written.map(({ ids }) => ids)); // [count, S]
       const logits = await this.logits(states);
       written.forEach((episode, i) => {
         const row = logits.subarray(i * A, (i + 1) * A);
         const drawn = sampleAction(row, sampling, sampling.rng);
         const { logProb, entropy } = drawn;
         const action = plans[i]?.isFree[t] === false ? plans[i].actions[t]! : drawn.action;
-        episode.states.set(states.subarray(i * D, (i + 1) * D), t * D);
+        episode.states.set(states.subarray(i * S, (i + 1) * S), t * S);
         episode.actions.push(action);
+        episode.sampledLogProbs.push(drawn.sampledLogProb);
         episode.ids.push(this.actions.ids[action]!);
         episode.entropy += entropy / tokens;
         episode.logProb += logProb;
@@ -188,11 +183,11 @@ export class Policy {
     return ids;
   }
 
-  /** Adapter logits [N, A] of states [N, D]. */
+  /** Adapter logits [N, A] of states [N, S]. */
   async logits(states: Float32Array<ArrayBuffer>): Promise<Float32Array<ArrayBuffer>> {
-    const D = this.lm.config.width;
+    const S = this.stateWidth;
     const out = await this.parts.program.run({
-      h: float32(states, [states.length / D, D]),
+      h: float32(states, [states.length / S, S]),
       ...this.feeds(this.parameters),
     });
     return floats(out.logits);
@@ -205,10 +200,10 @@ export class Policy {
   async learner(
     loss: (logits: Tensor, target: Tensor) => Readonly<Record<string, Tensor>> & { loss: Tensor },
   ): Promise<Learner> {
-    const D = this.lm.config.width;
-    const h = input('h', ['N', D]);
-    const online = this.parts.build(h);
-    const outputs = loss(online.logits, this.parts.build(h, 'target.').logits);
+    const S = this.stateWidth;
+    const h = input('h', ['N', S]);
+    const online = build(this.parts.adapter, h);
+    const outputs = loss(online.logits, build(this.parts.adapter, h, 'target.').logits);
     const names = Object.keys(online.leaves);
     const gradients = grad(outputs.loss, Object.values(online.leaves));
     const program = await this.lm.load({
@@ -219,7 +214,7 @@ export class Policy {
     return {
       run: async (states, extra, target) => {
         const given = {
-          h: float32(states, [states.length / D, D]),
+          h: float32(states, [states.length / S, S]),
           ...extra,
           ...this.feeds(this.parameters),
           ...this.feeds(target ?? this.parameters, 'target.'),
@@ -238,19 +233,24 @@ export class Policy {
   }
 
   async close(): Promise<void> {
-    await this.lm.engine.drop(Object.values(this.parts.context.tensors));
-    await this.parts.brancher.unload();
-    await this.parts.program.unload();
+    const { reader, program } = this.parts;
+    if (reader) {
+      await this.lm.engine.drop(Object.values(reader.context.tensors));
+      await reader.brancher.unload();
+    }
+    await program.unload();
   }
 
   /**
-   * Hidden states [N, D] after the context and each of N beginnings. The LM is frozen, so a state
-   * is computed once for each beginning.
+   * States [N, S] after the context and each of N beginnings. The LM is frozen, so a hidden state is
+   * computed once for each beginning.
    */
   private async statesAfter(
     beginnings: readonly (readonly number[])[],
   ): Promise<Float32Array<ArrayBuffer>> {
-    const { brancher, context, last } = this.parts;
+    const { reader } = this.parts;
+    if (!reader) return Float32Array.from(beginnings, (ids) => this.rowAfter(ids));
+    const { brancher, context, last } = reader;
     const D = this.lm.config.width;
     const keys = beginnings.map((ids) => ids.join(' '));
     const missing = new Map<string, readonly number[]>();
@@ -278,9 +278,14 @@ export class Policy {
     return out;
   }
 
+  private rowAfter(ids: readonly number[]): number {
+    const beginning = ids.map((id) => this.actions.ids.indexOf(id));
+    return rowOf(beginning, this.actions.ids.length);
+  }
+
   private feeds(parameters: Parameters, prefix = ''): Record<string, HostTensor> {
     return Object.fromEntries(
-      Object.entries(this.parts.shapes).map(([name, shape]) => [
+      Object.entries(this.parts.adapter.shapes).map(([name, shape]) => [
         prefix + name,
         float32(parameters[name]!, shape),
       ]),
@@ -298,28 +303,46 @@ export interface Learner {
   unload(): Promise<void>;
 }
 
-interface Adapter {
-  readonly logits: Tensor;
-  readonly leaves: Readonly<Record<string, Tensor>>;
+interface Parts {
+  readonly adapter: Adapter;
+  readonly stateWidth: number;
+  readonly program: Executable;
+  /** Absent with a table. */
+  readonly reader?: Reader;
 }
 
-interface Parts {
-  readonly shapes: Readonly<Record<string, readonly number[]>>;
-  readonly build: (h: Tensor, prefix?: string) => Adapter;
+/** The LM after the policy's context, ready to read beginnings of prompts. */
+interface Reader {
   readonly context: PrefixCache;
   readonly last: number;
   readonly brancher: Brancher;
-  readonly program: Executable;
 }
 
-/** Xavier-uniform with gain 1e-4, biases −1e-4, as RLPrompt has it: logits start near zero. */
-function initialParameters(shapes: Parts['shapes'], rng: Rng): Parameters {
-  return Object.fromEntries(
-    Object.entries(shapes).map(([name, shape]) => {
-      const values = new Float32Array(shape.reduce((a, b) => a * b, 1));
-      if (shape.length === 1) return [name, values.fill(-1e-4)];
-      const bound = 1e-4 * Math.sqrt(6 / (shape[0]! + shape[1]!));
-      return [name, values.map(() => (2 * rng.next() - 1) * bound)];
-    }),
+async function readContext(lm: LanguageModel, context: string): Promise<Reader> {
+  const known = lm.tokenizer.encode(context, { addSpecialTokens: true });
+  const { bos, eos } = lm.tokenizer.special;
+  const ids = known.length > 0 ? known : [bos ?? eos ?? 0];
+  const prefiller = await loadPrefiller(lm, { prepack: false });
+  const cache = await prefiller.run([ids]);
+  await prefiller.unload();
+  return {
+    // The last token of the context is read again as the first of every branch.
+    context: { ...cache, lengths: [ids.length - 1] },
+    last: ids.at(-1)!,
+    brancher: await loadBrancher(lm, 'hidden', { precision: 'int8' }),
+  };
+}
+
+/** The rows of the LM's head [V, D]. */
+async function headOf(lm: LanguageModel): Promise<Tensor> {
+  const w = await lm.weights();
+  return w.get(lm.config.hasTiedHead ? 'embedding' : 'head');
+}
+
+/** An adapter's logits, and its parameters as inputs whose names begin with `prefix`. */
+function build(adapter: Adapter, states: Tensor, prefix = '') {
+  const leaves = Object.fromEntries(
+    Object.entries(adapter.shapes).map(([name, shape]) => [name, input(prefix + name, shape)]),
   );
+  return { logits: adapter.logits(states, leaves), leaves };
 }

@@ -32,6 +32,17 @@ describe('sampleAction', () => {
     }
   });
 
+  it('reports the log-probability under which it drew', () => {
+    const logits = Float32Array.of(1, 5, 2, 4);
+    const { action, sampledLogProb } = sampleAction(
+      logits,
+      { temperature: 2, topK: 2 },
+      createRng(3),
+    );
+    const mass = Math.exp(5 / 2) + Math.exp(4 / 2);
+    expect(sampledLogProb).toBeCloseTo(logits[action]! / 2 - Math.log(mass), 6);
+  });
+
   it('draws in proportion, and reports log-probability and entropy of the whole distribution', () => {
     const rng = createRng(2);
     const logits = Float32Array.of(Math.log(0.7), Math.log(0.2), Math.log(0.1));

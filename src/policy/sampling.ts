@@ -5,6 +5,8 @@ export interface SampledAction {
   readonly action: number;
   /** Under the whole, untruncated distribution at temperature 1: what the losses use. */
   readonly logProb: number;
+  /** Under the tempered, truncated distribution that it was drawn from. */
+  readonly sampledLogProb: number;
   /** Entropy of the whole distribution at temperature 1, in nats. */
   readonly entropy: number;
 }
@@ -40,6 +42,7 @@ export function sampleAction(
   return {
     action,
     logProb: logits[action]! - largest - logTotal,
+    sampledLogProb: (logits[action]! - largest) / temperature - Math.log(mass),
     entropy: logTotal - weighted / total,
   };
 }

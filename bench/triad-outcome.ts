@@ -1,0 +1,140 @@
+/** What became of the runs of the deadly-triad study: failures by definition, and the table. */
+/** Steps over which a reward is averaged. */
+const WINDOW = 20;
+
+export interface Arm {
+  readonly adapter: 'mlp' | 'table';
+  readonly bootstrap: boolean;
+  readonly replay: number;
+  /** 1: no lag. */
+  readonly targetRate: number;
+}
+
+/** What is kept of one step. */
+export interface Report {
+  /** Mean and best reward of the step's prompts. */
+  readonly reward: number;
+  readonly best: number;
+  readonly quantities: Readonly<Record<string, number>>;
+  readonly hasWarned: boolean;
+}
+
+/** What became of one run, judged by its quantities alone. */
+export interface Outcome {
+  /** A number that is none, or |Q| grown to more than ten times what rewards can account for. */
+  readonly hasDiverged: boolean;
+  /** Reward rose by a deviation of random prompts' rewards and lost three quarters of its rise. */
+  readonly hasFallen: boolean;
+  /** One prompt over and over at the end, worth less than halfway from floor to ceiling. */
+  readonly isStuck: boolean;
+  /** |Q| grew beyond what rewards can account for. */
+  readonly isSoft: boolean;
+  readonly growth: number;
+  readonly final: number;
+  readonly peak: number;
+  /** Reward of the best prompt that was tried. */
+  readonly best: number;
+  readonly restored: number;
+  /** Step of the first warning, and of the first failure. */
+  readonly warned: number | undefined;
+  readonly failed: number | undefined;
+}
+
+export interface Scale {
+  readonly floor: number;
+  readonly deviation: number;
+  readonly ceiling: number;
+}
+
+export function judgeRun(
+  reports: readonly Report[],
+  { floor, deviation, ceiling }: Scale,
+): Outcome {
+  const perStep = reports.map(({ reward }) => reward);
+  const windows = perStep.map((_, i) => mean(perStep.slice(Math.max(0, i + 1 - WINDOW), i + 1)));
+  const full = windows.slice(WINDOW - 1);
+  const [peak, final] = [Math.max(...full), full.at(-1)!];
+  const quantity = (name: string) => reports.map(({ quantities }) => quantities[name]!);
+  const q = quantity('qAbsMax');
+  const realisable = quantity('realisable')[0]!;
+  const growth = Math.max(...q.map((x) => x - q[0]!));
+  const diverged = q.findIndex((x) => !(x - q[0]! <= 10 * realisable));
+  const hasFallen = peak > floor + deviation && final < floor + (peak - floor) / 4;
+  const flat = quantity('zeroVariance').slice(-WINDOW);
+  const isStuck = mean(flat) >= 0.9 && final < (floor + ceiling) / 2;
+  const top = full.indexOf(peak);
+  const fell = full.findIndex((x, i) => i > top && x < floor + (peak - floor) / 4) + WINDOW;
+  const failures = [
+    ...(diverged >= 0 ? [diverged + 1] : []),
+    ...(hasFallen ? [fell] : []),
+    ...(isStuck ? [lastChange(quantity('zeroVariance'))] : []),
+  ];
+  const warned = reports.findIndex(({ hasWarned }) => hasWarned);
+  return {
+    hasDiverged: diverged >= 0,
+    hasFallen,
+    isStuck,
+    isSoft: growth > realisable,
+    growth,
+    final,
+    peak,
+    best: Math.max(...reports.map(({ best }) => best)),
+    restored: quantity('restores').at(-1)!,
+    warned: warned >= 0 ? warned + 1 : undefined,
+    failed: failures.length > 0 ? Math.min(...failures) : undefined,
+  };
+}
+
+/** First step of the last stretch of steps without variance that has at most one gap in ten. */
+function lastChange(zeroVariance: readonly number[]): number {
+  let from = zeroVariance.length;
+  while (from > 0 && mean(zeroVariance.slice(from - 1)) >= 0.9) from--;
+  return from + 1;
+}
+
+export function summary(outcomes: readonly Outcome[]) {
+  const count = (f: (o: Outcome) => boolean) => outcomes.filter(f).length;
+  const failed = outcomes.filter((o) => o.failed !== undefined);
+  const leads = failed.filter((o) => o.warned !== undefined).map((o) => o.failed! - o.warned!);
+  return {
+    runs: outcomes.length,
+    diverged: count((o) => o.hasDiverged),
+    fell: count((o) => o.hasFallen),
+    stuck: count((o) => o.isStuck),
+    failed: failed.length,
+    soft: count((o) => o.isSoft),
+    warnedBefore: leads.filter((lead) => lead > 0).length,
+    leads,
+    falseWarnings: count((o) => o.failed === undefined && o.warned !== undefined),
+    final: mean(outcomes.map((o) => o.final)),
+    peak: mean(outcomes.map((o) => o.peak)),
+    best: mean(outcomes.map((o) => o.best)),
+    growth: Math.max(...outcomes.map((o) => o.growth)),
+    restored: outcomes.reduce((a, o) => a + o.restored, 0),
+  };
+}
+
+export function mean(values: readonly number[]): number {
+  return values.reduce((a, b) => a + b, 0) / values.length;
+}
+
+/** The lines of the study as markdown. */
+export function triadTable(lines: readonly object[]): string {
+  const arm = lines as readonly (Arm &
+    ReturnType<typeof summary> & { kind: string; guard: boolean })[];
+  const head = [
+    ...['guard', 'adapter', 'bootstrap', 'replay', 'target', 'diverged', 'fell', 'stuck'],
+    ...['soft', 'final', 'peak', 'best prompt', 'max growth of Q', 'restores'],
+  ];
+  const rows = arm
+    .filter(({ kind }) => kind === 'arm')
+    .map((a) => [
+      ...[a.guard ? 'on' : 'off', a.adapter, a.bootstrap ? 'on' : 'off'],
+      ...[a.replay > 0 ? 'on' : 'off', a.targetRate === 1 ? 'off' : 'on'],
+      ...[a.diverged, a.fell, a.stuck, a.soft].map(String),
+      ...[a.final, a.peak, a.best, a.growth].map((x) => x.toFixed(0)),
+      String(a.restored),
+    ]);
+  const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`;
+  return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');
+}
