@@ -40,6 +40,7 @@ import {
   type ScoredEpisode,
   scoreEpisodes,
   standardise,
+  stepEvaluations,
 } from './policy-loop.ts';
 
 const options = z.strictObject({
@@ -67,6 +68,8 @@ export const softQ = method({
   name: 'soft-q',
   summary: 'Soft Q-learning as in RLPrompt: a policy LM learns to write the prompt from rewards.',
   options,
+  needs: { policyLm: true },
+  leastEvaluations: stepEvaluations,
   async *run(context, { promptTokens, batchSize, rewardScale, ...o }) {
     const policy = await context.createPolicy({ adapterWidth: o.adapterWidth, prior: o.prior });
     const learner = await policy.learner((q, target) => pathConsistency(q, target, promptTokens));
