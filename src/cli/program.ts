@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { Command, CommanderError } from 'commander';
 import { exitCodeOf, isAbort, WhetstoneError } from '../errors.ts';
 import { packageRoot } from '../util/package-root.ts';
+import { defineCompare } from './commands/compare.ts';
 import { defineDemo } from './commands/demo.ts';
 import { defineDoctor } from './commands/doctor.ts';
 import { defineEvaluate } from './commands/evaluate.ts';
@@ -51,6 +52,7 @@ function createProgram(): Command {
   defineDemo(program);
   defineInit(program);
   defineOptimize(program);
+  defineCompare(program);
   defineEvaluate(program);
   defineModels(program);
   defineRuns(program);

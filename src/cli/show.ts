@@ -7,7 +7,7 @@ import { createRunView, type RunView } from './render/run-view.ts';
 import type { Session } from './session.ts';
 
 /** Lines in a log, where there is no terminal to draw on. */
-const PLAIN_INTERVAL_MS = 10_000;
+export const PLAIN_INTERVAL_MS = 10_000;
 
 /** Draws a run's events on the terminal, or writes them as JSON Lines, or as lines of a log. */
 export function showRun(session: Session): OnEvent {
@@ -61,7 +61,7 @@ function keyOf({ phase, waitingFor }: Progress): string {
 }
 
 /** True at once for a new key, and then every so often. */
-function throttle(intervalMs: number): (key: string) => boolean {
+export function throttle(intervalMs: number): (key: string) => boolean {
   let lastKey: string | undefined;
   let last = 0;
   return (key) => {

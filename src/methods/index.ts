@@ -16,7 +16,7 @@ export type MethodName = keyof typeof methods;
 export { Budget } from './budget.ts';
 export { type Candidate, CandidatePool } from './candidate-pool.ts';
 export { humanCandidates } from './manual.ts';
-export type { Method, MethodContext, StepReport } from './method.ts';
+export type { LmKind, Method, MethodContext, StepReport } from './method.ts';
 export {
   type Solution,
   type SolutionKind,

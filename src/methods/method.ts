@@ -38,6 +38,8 @@ export interface MethodContext {
   readonly signal: AbortSignal | undefined;
 }
 
+export type LmKind = 'causal' | 'masked';
+
 export interface StepReport {
   readonly step: number;
   /** Texts of the step; empty for methods that write none. */
@@ -57,6 +59,18 @@ export interface Method<Options = unknown> {
   readonly options: z.ZodType<Options>;
   /** What it finds. @default text */
   readonly finds?: SolutionKind;
+  /** What it asks of the LMs; what is left out, every LM can serve. */
+  readonly needs?: {
+    /** Kinds of task LM. */
+    readonly taskLm?: readonly LmKind[];
+    /** A policy LM, which must be causal. */
+    readonly policyLm?: true;
+  };
+  /**
+   * Task-LM example evaluations without which it finds nothing; a smaller budget is refused.
+   * @default unknown, nothing is refused
+   */
+  leastEvaluations?(options: NoInfer<Options>, trainExamples: number): number;
   run(context: MethodContext, options: Options): AsyncIterable<StepReport>;
 }
 

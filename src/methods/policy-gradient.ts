@@ -39,6 +39,7 @@ import {
   type ScoredEpisode,
   scoreEpisodes,
   standardise,
+  stepEvaluations,
 } from './policy-loop.ts';
 
 const options = z.strictObject({
@@ -91,6 +92,8 @@ export const policyGradient = method({
   name: 'policy-gradient',
   summary: 'REINFORCE with a group baseline and an entropy bonus that guards against collapse.',
   options,
+  needs: { policyLm: true },
+  leastEvaluations: stepEvaluations,
   async *run(context, { promptTokens, batchSize, ...o }) {
     const policy = await context.createPolicy({ adapterWidth: o.adapterWidth, prior: o.prior });
     const learner = await policy.learner((logits) => reinforce(logits, promptTokens));

@@ -32,6 +32,14 @@ export const examplesPerStep = z
   .default(64)
   .describe('Train examples that a step scores; of a larger train split, drawn anew each step');
 
+/** Evaluations of one step. */
+export function stepEvaluations(
+  options: { readonly batchSize: number; readonly examplesPerStep: number },
+  examples: number,
+): number {
+  return options.batchSize * Math.min(options.examplesPerStep, examples);
+}
+
 /** What of the train split one step scores: all, or blocks that hold about as many examples. */
 export function minibatch(
   { environment, rng }: MethodContext,

@@ -5,7 +5,7 @@
 import { z } from 'zod';
 import { actionSpaceOf } from '../policy/action-space.ts';
 import { method } from './method.ts';
-import { examplesPerStep, minibatch, promptOf } from './policy-loop.ts';
+import { examplesPerStep, minibatch, promptOf, stepEvaluations } from './policy-loop.ts';
 
 const options = z.strictObject({
   name: z.literal('random').default('random'),
@@ -18,6 +18,7 @@ export const random = method({
   name: 'random',
   summary: 'Prompts of random words: the floor.',
   options,
+  leastEvaluations: stepEvaluations,
   async *run(context, { promptTokens, batchSize, ...o }) {
     const { ids } = actionSpaceOf(context.environment.taskLm.tokenizer);
     for (let step = 1; context.budget.isOpen; step++) {

@@ -22,6 +22,7 @@ import {
   type ScoredEpisode,
   scoreEpisodes,
   standardise,
+  stepEvaluations,
 } from './policy-loop.ts';
 import { fallBack, keep, type Snapshots } from './snapshots.ts';
 import { judge, startGuard } from './value-guard.ts';
@@ -79,6 +80,8 @@ export const softQ = method({
   name: 'soft-q',
   summary: 'Soft Q-learning as in RLPrompt: a policy LM learns to write the prompt from rewards.',
   options,
+  needs: { policyLm: true },
+  leastEvaluations: stepEvaluations,
   async *run(context, { promptTokens, batchSize, rewardScale, ...o }) {
     const policy = await context.createPolicy({
       adapterWidth: o.adapterWidth,

@@ -17,6 +17,10 @@ export const configSchema = z.strictObject({
     .looseObject({ name: z.string().min(1).describe('soft-q, policy-gradient, manual or random') })
     .default({ name: 'policy-gradient' })
     .describe('How the prompt is found; other keys are options of the method'),
+  methods: z
+    .record(z.string(), z.looseObject({}))
+    .optional()
+    .describe('Options by method, as in { soft-q: { learningRate: 1e-4 } }: for comparisons'),
   reward: z
     .enum(rewardNames)
     .default('piecewise')

@@ -53,6 +53,26 @@ const MIGRATIONS: readonly string[] = [
     PRIMARY KEY (run, step, name)
   ) STRICT, WITHOUT ROWID;
   `,
+  `
+  CREATE TABLE comparisons (
+    id TEXT PRIMARY KEY,
+    question TEXT NOT NULL,   -- SHA-256 of what was asked: configuration, methods, repetitions
+    hashes TEXT NOT NULL,     -- JSON: SHA-256 of data files and models
+    plan TEXT NOT NULL,       -- JSON: configuration, methods with options, repetitions, versions
+    started INTEGER NOT NULL
+  ) STRICT;
+  CREATE INDEX comparisons_question ON comparisons (question, started);
+  CREATE TABLE cells (
+    comparison TEXT NOT NULL REFERENCES comparisons (id) ON DELETE CASCADE,
+    method TEXT NOT NULL,
+    repetition INTEGER NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('running', 'untested', 'done', 'failed')),
+    run TEXT REFERENCES runs (id) ON DELETE SET NULL,
+    outcome TEXT,             -- JSON: what was found, its scores, the hits on the test examples
+    error TEXT,               -- one sentence
+    PRIMARY KEY (comparison, method, repetition)
+  ) STRICT, WITHOUT ROWID;
+  `,
 ];
 
 /** Version of the schema that this program writes. */

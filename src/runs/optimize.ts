@@ -12,12 +12,12 @@ import type { Precision } from '../models/prepared-weights.ts';
 import { sampleStratified } from '../tasks/index.ts';
 import { packageRoot } from '../util/package-root.ts';
 import { createRng } from '../util/rng.ts';
-import { bestOf, scoreSolutions, shortlist } from './choose.ts';
+import { bestOf, type Scored, scoreSolutions, shortlist } from './choose.ts';
 import type { Config, LoadedConfig } from './config.ts';
 import type { OnEvent, OptimizeResult, ResultRow, RunEvent } from './events.ts';
 import { splitScore } from './measure.ts';
 import { affordableEnd, minutesOfSearch, type Pace } from './pace.ts';
-import { type Found, methodOf, search } from './search.ts';
+import { type Found, methodOf, refuseUnserved, search } from './search.ts';
 import type { RunStore } from './store.ts';
 import { Workbench } from './workbench.ts';
 import { ORDINARY, type Scoring, scoreHumans, scoreOpen, type Yardsticks } from './yardsticks.ts';
@@ -58,6 +58,7 @@ export async function optimize(
   const ends = performance.now() + 1000 * (options.totalSeconds ?? Number.POSITIVE_INFINITY);
   try {
     checkTask(bench.task, bench.taskLm, promptRoom(bench, methodOptions));
+    await refuseUnserved(bench, [method]);
     runId = beginRun(store, { bench, loaded, method, methodOptions });
     emit(startEvent(runId, bench, { method, config }));
     for (const message of bench.task.warnings) emit({ kind: 'warning', message });
@@ -88,7 +89,7 @@ export async function optimize(
 }
 
 /** Tokens that a prompt may take: as many as the method writes, and as the human ones have. */
-function promptRoom(bench: Workbench, methodOptions: unknown): number {
+export function promptRoom(bench: Workbench, methodOptions: unknown): number {
   const { promptTokens = 0, prompts = [] } = methodOptions as {
     promptTokens?: number;
     prompts?: readonly string[];
@@ -107,7 +108,7 @@ export interface RunParts {
 
 /** Records the effective configuration, versions and hashes; returns the run's id. */
 export function beginRun(store: RunStore, r: RunParts): string {
-  const { config } = r.loaded;
+  const { methods: _, ...config } = r.loaded.config;
   return store.createRun({
     method: r.method.name,
     config: { ...config, method: { ...(r.methodOptions as object), name: r.method.name } },
@@ -117,7 +118,8 @@ export function beginRun(store: RunStore, r: RunParts): string {
   });
 }
 
-function startEvent(
+/** The first event of a run. */
+export function startEvent(
   runId: string,
   { task, taskLm }: Workbench,
   { method, config }: { method: Method; config: LoadedConfig['config'] },
@@ -184,13 +186,8 @@ interface Conclusion extends Scoring {
 
 /** Scores finalists afresh, chooses one, and opens the test split for it and for the yardsticks. */
 async function conclude(c: Conclusion): Promise<OptimizeResult> {
-  const { bench, found, store, runId, emit, yardsticks } = c;
-  emit({ kind: 'progress', phase: 'choosing finalists', done: 0, unit: 'rounds' });
-  const { search: precision } = c.config.precision;
-  const solutions = await finalistsOf(bench, found, { precision, count: c.finalists });
-  const chosen = bestOf(await scoreOpen(c, { what: 'finalists', solutions }));
-  const text = titleOf(chosen.solution);
-  emit({ kind: 'validation', prompt: text, validation: splitScore(chosen.validation) });
+  const { found, store, yardsticks } = c;
+  const chosen = await chooseFinalist(c);
   recordPool(c);
 
   const lines = [
@@ -208,35 +205,59 @@ async function conclude(c: Conclusion): Promise<OptimizeResult> {
     validation: splitScore(validation),
     test: splitScore(tested[i]!),
   }));
-  const { validation, test } = rows.at(-1)!;
-  const { solution } = chosen;
-  const files = solution.kind === 'text' ? [] : await solution.save(store.artifactFolder(runId));
+  const { test } = rows.at(-1)!;
+  const untested = await describeChosen(c, chosen);
   for (const tensor of found.tensors) await tensor.close();
-  const template = solution.kind === 'text' ? solution.template : undefined;
-  const promptTokens = solution.kind === 'text' ? bench.layout(template).prompt(solution.text) : [];
-  const result: OptimizeResult = {
+  const result: OptimizeResult = { ...untested, test, rows };
+  recordResult(store, result, chosen.train.reward);
+  return result;
+}
+
+/** What a run knows of its result before the test split is opened. */
+export type Untested = Omit<OptimizeResult, 'test' | 'rows'>;
+
+/** Scores the finalists afresh in float32 on the open splits and chooses one. */
+export async function chooseFinalist(
+  c: Scoring & Pick<Conclusion, 'config' | 'found'> & { readonly finalists?: number },
+): Promise<Scored> {
+  const { bench, found, emit } = c;
+  emit({ kind: 'progress', phase: 'choosing finalists', done: 0, unit: 'rounds' });
+  const { search: precision } = c.config.precision;
+  const solutions = await finalistsOf(bench, found, { precision, count: c.finalists ?? FINALISTS });
+  const chosen = bestOf(await scoreOpen(c, { what: 'finalists', solutions }));
+  const prompt = titleOf(chosen.solution);
+  emit({ kind: 'validation', prompt, validation: splitScore(chosen.validation) });
+  return chosen;
+}
+
+/** The chosen solution as it is recorded; a tensor is saved into the run's folder. */
+export async function describeChosen(
+  c: Pick<Conclusion, 'bench' | 'found' | 'method' | 'runId' | 'started' | 'store'>,
+  { solution, train, validation }: Scored,
+): Promise<Untested> {
+  const isText = solution.kind === 'text';
+  const files = isText ? [] : await solution.save(c.store.artifactFolder(c.runId));
+  const template = isText ? solution.template : undefined;
+  return {
     kind: 'result',
     method: c.method.name,
     kindOfResult: solution.kind,
-    prompt: text,
-    promptTokens,
+    prompt: titleOf(solution),
+    promptTokens: isText ? c.bench.layout(template).prompt(solution.text) : [],
     ...(template === undefined ? {} : { template }),
     ...(files.length > 0 ? { files } : {}),
-    train: splitScore(chosen.train),
-    validation,
-    test,
-    evaluations: found.evaluations,
+    train: splitScore(train),
+    validation: splitScore(validation),
+    evaluations: c.found.evaluations,
     seconds: (performance.now() - c.started) / 1000,
-    runId,
-    rows,
+    runId: c.runId,
   };
-  store.putPrompt(runId, {
-    text,
-    tokens: promptTokens,
-    reward: chosen.train.reward,
-    scores: { train: result.train, validation, test },
-  });
-  return result;
+}
+
+/** Stores the prompt of a result with its scores. */
+export function recordResult(store: RunStore, result: OptimizeResult, reward: number): void {
+  const { runId, prompt: text, promptTokens: tokens, train, validation, test } = result;
+  store.putPrompt(runId, { text, tokens, reward, scores: { train, validation, test } });
 }
 
 /** Opens the test split, for the winner and the yardsticks alone. */
@@ -269,7 +290,13 @@ export async function finalistsOf(
   return [...texts, ...tensors];
 }
 
-function recordPool({ bench, found, store, runId }: Conclusion): void {
+/** Stores the best texts of a search. */
+export function recordPool({
+  bench,
+  found,
+  store,
+  runId,
+}: Pick<Conclusion, 'bench' | 'found' | 'store' | 'runId'>): void {
   for (const { prompt, reward, template } of found.pool.top(64)) {
     store.putPrompt(runId, {
       text: prompt.text,
@@ -280,7 +307,8 @@ function recordPool({ bench, found, store, runId }: Conclusion): void {
   }
 }
 
-function versions(): Record<string, string> {
+/** Versions that a run records. */
+export function versions(): Record<string, string> {
   const read = createRequire(import.meta.url);
   const own = read(join(packageRoot(), 'package.json')) as { version: string };
   const engine = read('onnxruntime-node/package.json') as { version: string };

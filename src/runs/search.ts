@@ -28,6 +28,8 @@ export interface SearchOptions {
   readonly methodOptions: unknown;
   readonly emit: (event: RunEvent) => void;
   readonly signal: AbortSignal | undefined;
+  /** Whether an interrupted search ends with what it has, or throws. @default true */
+  readonly keepsPartial?: boolean;
 }
 
 /** What a search puts forward, and what it cost. */
@@ -79,14 +81,18 @@ export async function search(options: SearchOptions): Promise<Found> {
     }
   } catch (error) {
     // Ctrl-C ends the search, not the run: what was found is still measured.
-    if (!isAbort(error) || !(pool.best || tensors.length > 0)) throw error;
+    const isUsable = (options.keepsPartial ?? true) && (pool.best || tensors.length > 0);
+    if (!isAbort(error) || !isUsable) {
+      for (const tensor of tensors) await tensor.close();
+      throw error;
+    }
     emit({ kind: 'warning', message: 'stopped early: measuring the best prompts found so far' });
   } finally {
     for (const each of environments) await each.close();
   }
   if (!pool.best && tensors.length === 0) {
     throw new BudgetError(
-      `the budget of ${JSON.stringify(config.budget)} ended before one step of ${method.name}, give it more`,
+      `the budget of ${JSON.stringify(config.budget)} ended before ${method.name} had a result, give it more`,
     );
   }
   return { pool, tensors, evaluations: budget.evaluations, seconds: budget.seconds };
@@ -103,7 +109,8 @@ interface Progress extends SearchOptions {
 function stepEvent(report: StepReport, s: Progress): RunEvent {
   const rewardsOf = report.tried.map(({ score }) => score.reward);
   const mean = rewardsOf.reduce((a, b) => a + b, 0) / Math.max(1, rewardsOf.length);
-  const best = s.pool.best;
+  // Before anything is in the pool, the best of the step stands for it.
+  const best = s.pool.best ?? bestTried(report);
   const left = s.budget.secondsLeft;
   const episode = episodeOf(report, s);
   return {
@@ -112,7 +119,7 @@ function stepEvent(report: StepReport, s: Progress): RunEvent {
     reward: report.reward ?? mean,
     ...(report.entropy === undefined ? {} : { entropy: report.entropy }),
     bestPrompt: best?.prompt.text ?? '',
-    bestReward: best?.reward ?? report.reward ?? 0,
+    bestReward: best?.reward ?? report.reward ?? mean,
     promptsPerSecond: s.tried / Math.max(s.budget.seconds, 1e-3),
     evaluations: s.budget.evaluations,
     spent: Math.min(1, s.budget.spent),
@@ -120,6 +127,13 @@ function stepEvent(report: StepReport, s: Progress): RunEvent {
     ...(episode ? { episode } : {}),
     ...(report.quantities ? { quantities: report.quantities } : {}),
   };
+}
+
+function bestTried({ tried }: StepReport) {
+  const [first, ...rest] = tried;
+  if (!first) return undefined;
+  const best = rest.reduce((a, b) => (b.score.reward > a.score.reward ? b : a), first);
+  return { prompt: best.prompt, reward: best.score.reward };
 }
 
 /** One of the step's prompts on one example, another pair at every step. */
@@ -138,21 +152,22 @@ function episodeOf({ step, tried }: StepReport, s: Progress): Episode | undefine
   };
 }
 
-/** @throws ConfigError for an unknown method or option, naming the known ones */
-export function methodOf({ method: given }: Config): { method: Method; methodOptions: unknown } {
-  const { name } = given;
-  const known = Object.keys(methods);
-  if (!known.includes(name)) {
-    const near = nearest(name, known);
-    throw new ConfigError(
-      `method.name: there is no method "${name}", known are ${known.join(', ')}${near ? `; did you mean ${near}?` : ''}`,
-    );
-  }
+/**
+ * The configured method and its options: those under `methods`, those under `method` on top.
+ * @throws ConfigError for an unknown method or option, naming the known ones
+ */
+export function methodOf(config: Config): { method: Method; methodOptions: unknown } {
+  const { name } = config.method;
+  refuseUnknown(name, 'method.name');
+  for (const other of Object.keys(config.methods ?? {})) refuseUnknown(other, 'methods');
   const method = methods[name as MethodName] as unknown as Method;
+  const given = { ...config.methods?.[name], ...config.method };
   const parsed = method.options.safeParse(given);
   if (parsed.success) return { method, methodOptions: parsed.data };
   const issue = parsed.error.issues[0]!;
-  const place = ['method', ...issue.path].join('.');
+  const [first] = issue.code === 'unrecognized_keys' ? issue.keys : issue.path;
+  const isOwn = first === undefined || first in config.method;
+  const place = [...(isOwn ? ['method'] : ['methods', name]), ...issue.path].join('.');
   if (issue.code !== 'unrecognized_keys') {
     const value = issue.path.reduce<unknown>((node, key) => (node as never)?.[key], given);
     throw new ConfigError(`${place}: ${expectation(issue, value)}`);
@@ -162,4 +177,39 @@ export function methodOf({ method: given }: Config): { method: Method; methodOpt
   throw new ConfigError(
     `${place}.${issue.keys[0]}: unknown key; options of ${name} are ${options.join(', ') || 'none'}`,
   );
+}
+
+/** @throws ConfigError naming the known ones */
+export function refuseUnknown(name: string, place: string): void {
+  const known = Object.keys(methods);
+  if (known.includes(name)) return;
+  const near = nearest(name, known);
+  throw new ConfigError(
+    `${place}: there is no method "${name}", known are ${known.join(', ')}${near ? `; did you mean ${near}?` : ''}`,
+  );
+}
+
+/**
+ * Checks that the LMs can serve the methods, before anything is spent.
+ * @throws ConfigError naming the methods that can be served
+ */
+export async function refuseUnserved(bench: Workbench, wanted: readonly Method[]): Promise<void> {
+  const kind = bench.taskLm.config.kind;
+  const served = async ({ needs }: Method) =>
+    (needs?.taskLm?.includes(kind) ?? true) &&
+    (!needs?.policyLm || (await bench.policyLm()).config.kind === 'causal');
+  for (const method of wanted) {
+    if (await served(method)) continue;
+    const names: string[] = [];
+    for (const other of Object.values(methods) as unknown as Method[]) {
+      if (await served(other)) names.push(other.name);
+    }
+    const why =
+      method.needs?.taskLm?.includes(kind) === false
+        ? `the task LM ${bench.taskLm.name} is ${kind}`
+        : `it needs a causal policy LM, ${(await bench.policyLm()).name} is masked`;
+    throw new ConfigError(
+      `method ${method.name} cannot be used here: ${why}; methods that can: ${names.join(', ')}`,
+    );
+  }
 }

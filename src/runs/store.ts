@@ -13,6 +13,7 @@ import { StoreError, WhetstoneError } from '../errors.ts';
 import { dataFolder } from '../util/data-folder.ts';
 import { makeFolder } from '../util/make-folder.ts';
 import { suggestion } from '../util/suggest.ts';
+import { type ComparisonTable, createComparisonTable } from './comparison-table.ts';
 import type { OptimizeResult, RunEvent } from './events.ts';
 import { migrate } from './migrations.ts';
 import {
@@ -54,6 +55,8 @@ export interface RunStore {
   events(run: string, options?: { after?: number }): StoredEvent[];
   /** Best reward first. */
   prompts(run: string): StoredPrompt[];
+  /** Comparisons and their cells. */
+  readonly comparisons: ComparisonTable;
   close(): void;
 }
 
@@ -187,6 +190,11 @@ function createStore(database: Database, path: string): RunStore {
         );
         return (rows.all(run) as unknown as PromptRow[]).map(toPrompt);
       }),
+    comparisons: createComparisonTable(database, {
+      newId: newRunId,
+      read: (work) => guarded(path, work),
+      write: transaction,
+    }),
     close() {
       clearInterval(timer);
       database.close();

@@ -19,23 +19,29 @@ export interface OpenOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/** What workbenches of the same models have in common. */
+interface Shared {
+  readonly engine: Engine;
+  readonly taskLm: LanguageModel;
+  readonly programs: Map<Precision, TaskLmPrograms>;
+  policyLm?: LanguageModel;
+}
+
 export class Workbench {
   readonly task: Task;
   readonly taskLm: LanguageModel;
-  private readonly engine: Engine;
+  private readonly shared: Shared;
   private readonly loaded: LoadedConfig;
   private readonly options: OpenOptions;
-  private policyLm: LanguageModel | undefined;
-  private readonly programs = new Map<Precision, TaskLmPrograms>();
 
   private constructor(
-    parts: { task: Task; taskLm: LanguageModel; engine: Engine },
+    parts: { task: Task; shared: Shared },
     loaded: LoadedConfig,
     options: OpenOptions,
   ) {
     this.task = parts.task;
-    this.taskLm = parts.taskLm;
-    this.engine = parts.engine;
+    this.shared = parts.shared;
+    this.taskLm = parts.shared.taskLm;
     this.loaded = loaded;
     this.options = options;
   }
@@ -52,11 +58,26 @@ export class Workbench {
       const { kind } = taskLm.config;
       const task =
         kind === 'masked' ? await loadTask(config.task, { ...reading, taskLm: kind }) : first;
-      return new Workbench({ task, taskLm, engine }, loaded, options);
+      const shared = { engine, taskLm, programs: new Map() };
+      return new Workbench({ task, shared }, loaded, options);
     } catch (error) {
       await engine.close();
       throw error;
     }
+  }
+
+  /** One for other data with the same models and programs; closing either closes both. */
+  async with(data: LoadedConfig['config']['task']): Promise<Workbench> {
+    const { config, folder } = this.loaded;
+    const reading = { baseFolder: folder, seed: config.seed, taskLm: this.taskLm.config.kind };
+    const task = await loadTask(data, reading);
+    const loaded = { ...this.loaded, config: { ...config, task: data } };
+    return new Workbench({ task, shared: this.shared }, loaded, this.options);
+  }
+
+  /** False when nothing can be computed any more. */
+  get isAlive(): boolean {
+    return !this.shared.engine.hasFailed;
   }
 
   /**
@@ -91,42 +112,50 @@ export class Workbench {
 
   /** A fresh policy that reads the task's description. */
   async policy(options: Omit<PolicyOptions, 'rng'>, rng: Rng): Promise<Policy> {
-    const { policyLm: name, taskLm } = this.loaded.config;
-    const base = this.loaded.folder;
-    this.policyLm ??=
-      name === taskLm
-        ? this.taskLm
-        : await openModel(name, { ...this.options, engine: this.engine, base });
-    const { config, tokenizer } = this.policyLm;
+    const lm = await this.policyLm();
+    const { config, tokenizer } = lm;
     if (config.kind === 'masked') {
       throw new ConfigError(
-        `policyLm: ${name} is a masked LM and does not write from left to right, take a causal one`,
+        `policyLm: ${lm.name} is a masked LM and does not write from left to right, take a causal one`,
       );
     }
     const actions = actionSpaceOf(tokenizer);
     const maxTokens = Math.floor(Math.min(config.contextLength, MAX_CONTEXT) / 2);
     const context = describeTask(this.task, { tokenizer, maxTokens });
-    return Policy.create(this.policyLm, actions, context, { ...options, rng });
+    return Policy.create(lm, actions, context, { ...options, rng });
+  }
+
+  /** The LM that writes prompts, opened when it is first needed. */
+  async policyLm(): Promise<LanguageModel> {
+    const { shared, options } = this;
+    const { policyLm: name, taskLm } = this.loaded.config;
+    const base = this.loaded.folder;
+    shared.policyLm ??=
+      name === taskLm
+        ? this.taskLm
+        : await openModel(name, { ...options, engine: shared.engine, base });
+    return shared.policyLm;
   }
 
   /** Frees what one precision needed. */
   async unload(precision: Precision): Promise<void> {
-    await this.programs.get(precision)?.unload();
-    this.programs.delete(precision);
+    await this.shared.programs.get(precision)?.unload();
+    this.shared.programs.delete(precision);
   }
 
   private programsOf(precision: Precision): TaskLmPrograms {
-    let programs = this.programs.get(precision);
+    let programs = this.shared.programs.get(precision);
     if (!programs) {
       programs = new TaskLmPrograms(this.taskLm, { precision });
-      this.programs.set(precision, programs);
+      this.shared.programs.set(precision, programs);
     }
     return programs;
   }
 
   async close(): Promise<void> {
+    const { engine, policyLm } = this.shared;
     await this.taskLm.close();
-    if (this.policyLm !== this.taskLm) await this.policyLm?.close();
-    await this.engine.close();
+    if (policyLm !== this.taskLm) await policyLm?.close();
+    await engine.close();
   }
 }

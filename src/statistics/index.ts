@@ -1,5 +1,6 @@
 /** Intervals and tests for claims about results. */
 export { type BootstrapOptions, bootstrapMean, type Interval, quantile } from './bootstrap.ts';
+export { type CrossedSample, crossedBootstrap } from './crossed-bootstrap.ts';
 export { holm } from './holm.ts';
 export { mcnemarExact, mcnemarPaired } from './mcnemar.ts';
 export { normalQuantile } from './normal.ts';

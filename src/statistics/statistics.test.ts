@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { createRng } from '../util/rng.ts';
 import { bootstrapMean, quantile } from './bootstrap.ts';
+import { crossedBootstrap } from './crossed-bootstrap.ts';
 import { holm } from './holm.ts';
 import { mcnemarExact, mcnemarPaired } from './mcnemar.ts';
 import { normalQuantile } from './normal.ts';
@@ -34,6 +35,19 @@ interface Reference {
     interval: [number, number];
     standardError: number;
   }[];
+  readonly stratified: {
+    values: number[];
+    strata: number[];
+    interval: [number, number];
+    standardError: number;
+  };
+  readonly crossed: {
+    scores: number[][][];
+    setOf: number[];
+    strata: number[][];
+    intervals: [number, number][];
+    standardErrors: number[];
+  };
 }
 
 const file = new URL('../../test/fixtures/statistics.json', import.meta.url);
@@ -116,6 +130,13 @@ describe('bootstrapMean', () => {
     expect(Math.abs(high - sample.interval[1])).toBeLessThan(tolerance);
   });
 
+  it('draws within strata as SciPy does from two samples', () => {
+    const { values, strata, interval, standardError } = reference.stratified;
+    const { low, high } = bootstrapMean(values, { rng: createRng(1), strata });
+    expect(Math.abs(low - interval[0])).toBeLessThan(0.1 * standardError);
+    expect(Math.abs(high - interval[1])).toBeLessThan(0.1 * standardError);
+  });
+
   it('depends on the seed alone', () => {
     const values = reference.bootstrap[1]!.values;
     const draw = (seed: number) => bootstrapMean(values, { rng: createRng(seed), resamples: 500 });
@@ -133,5 +154,62 @@ describe('bootstrapMean', () => {
   it('quantile interpolates as NumPy does', () => {
     expect(quantile([1, 2, 4, 8], 0.5)).toBe(3);
     expect(quantile([1, 2, 4, 8], 0.9)).toBeCloseTo(6.8, 12);
+  });
+});
+
+describe('crossedBootstrap', () => {
+  const { scores, setOf, strata } = reference.crossed;
+  const options = () => ({ rng: createRng(1) });
+
+  it('agrees with its definition in NumPy', () => {
+    const contrasts = [
+      [1, 0],
+      [0, 1],
+      [1, -1],
+    ];
+    const found = crossedBootstrap({ scores, setOf, strata }, contrasts, options());
+    found.forEach((interval, i) => {
+      const [low, high] = reference.crossed.intervals[i]!;
+      const tolerance = 0.2 * reference.crossed.standardErrors[i]!; // means lie on a grid
+      expect(Math.abs(interval!.low - low)).toBeLessThan(tolerance);
+      expect(Math.abs(interval!.high - high)).toBeLessThan(tolerance);
+    });
+  });
+
+  it('is the stratified bootstrap of examples for one repetition', () => {
+    const { values, strata: golds, interval, standardError } = reference.stratified;
+    const sample = { scores: [[values]], setOf: [0], strata: [golds] };
+    const [found] = crossedBootstrap(sample, [[1]], options());
+    expect(Math.abs(found!.low - interval[0])).toBeLessThan(0.1 * standardError);
+    expect(Math.abs(found!.high - interval[1])).toBeLessThan(0.1 * standardError);
+  });
+
+  it('takes a difference over the repetitions that both have', () => {
+    const half = [1, 1, 0, 0];
+    const sample = {
+      scores: [
+        [half, half, null],
+        [half, null, half],
+      ],
+      setOf: [0, 0, 0],
+      strata: [[0, 0, 1, 1]],
+    };
+    const contrasts = [
+      [1, 0],
+      [1, -1],
+    ];
+    const constant = { low: 0, high: 0 };
+    expect(crossedBootstrap(sample, contrasts, options())).toEqual([
+      { low: 0.5, high: 0.5 },
+      constant,
+    ]);
+    const none = {
+      ...sample,
+      scores: [
+        [half, null, null],
+        [null, half, half],
+      ],
+    };
+    expect(crossedBootstrap(none, [[1, -1]], options())).toEqual([null]);
   });
 });

@@ -68,6 +68,11 @@ export class Engine {
     this.worker.on('exit', (code) => this.fail(`the engine thread ended (code ${code})`));
   }
 
+  /** True once nothing can be computed any more. */
+  get hasFailed(): boolean {
+    return this.failure !== undefined;
+  }
+
   /** Makes a program ready to run. @throws EngineError when the engine cannot load it */
   async load(program: Program, { folder, prepack = true }: LoadOptions = {}): Promise<Executable> {
     const options: SessionOptions = { device: this.device, threads: this.threads, prepack };

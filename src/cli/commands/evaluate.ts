@@ -35,7 +35,7 @@ async function runEvaluate(path: string, options: Options): Promise<void> {
   const result = await evaluate(loaded, { prompt, split, onEvent: showRun(session()), signal });
   const [{ renderTable }, { formatScore, formatShare }, { quote }] = await Promise.all([
     import('../render/table.ts'),
-    import('../render/format.ts'),
+    import('../../util/format.ts'),
     import('../render/run-view.ts'),
   ]);
   region.close({ keep: false });

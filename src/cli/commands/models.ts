@@ -35,7 +35,7 @@ async function runList(): Promise<void> {
   const [{ listModels, modelFolder }, { renderTable }, { formatBytes }] = await Promise.all([
     import('../../models/model-store.ts'),
     import('../render/table.ts'),
-    import('../render/format.ts'),
+    import('../../util/format.ts'),
   ]);
   const { style, width, print, emit } = session();
   const models = await listModels();

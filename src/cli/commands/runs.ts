@@ -21,7 +21,7 @@ async function runList(options: { limit: number }): Promise<void> {
   const [{ openStore }, { renderTable }, format, { quote }] = await Promise.all([
     import('../../runs/store.ts'),
     import('../render/table.ts'),
-    import('../render/format.ts'),
+    import('../../util/format.ts'),
     import('../render/run-view.ts'),
   ]);
   const { style, width, print, emit } = session();
@@ -82,7 +82,7 @@ async function describeRun(
     import('yaml'),
     import('../render/run-view.ts'),
     import('../render/table.ts'),
-    import('../render/format.ts'),
+    import('../../util/format.ts'),
   ]);
   const { style, width } = session();
   const ended = run.ended ? `, ended ${run.ended.toLocaleString()}` : '';

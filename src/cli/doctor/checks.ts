@@ -12,9 +12,9 @@ import { listModels, modelFolder } from '../../models/model-store.ts';
 import { pipCommands } from '../../models/wheel.ts';
 import { sqliteDriver } from '../../runs/sqlite.ts';
 import { openStore, storeFolder } from '../../runs/store.ts';
+import { formatBytes } from '../../util/format.ts';
 import { makeFolder } from '../../util/make-folder.ts';
 import { packageVersion } from '../program.ts';
-import { formatBytes } from '../render/format.ts';
 import { instructionSets } from './instruction-sets.ts';
 
 export interface Check {

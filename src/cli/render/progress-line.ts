@@ -1,8 +1,9 @@
 /** Progress as one line: what, how far, how fast, how long still, and why it waits. */
+
+import { formatBytes, formatCount, formatSeconds } from '../../util/format.ts';
 import type { Progress } from '../../util/progress.ts';
 import { visible } from '../../util/text.ts';
 import { bar } from './chart.ts';
-import { formatBytes, formatCount, formatSeconds } from './format.ts';
 import type { Style } from './style.ts';
 
 export interface ProgressMeter {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { OptimizeResult, StepEvent } from '../../runs/events.ts';
+import { formatBytes, formatScore, formatSeconds } from '../../util/format.ts';
 import { bar, sparkline } from './chart.ts';
-import { formatBytes, formatScore, formatSeconds } from './format.ts';
 import { LiveRegion } from './live-region.ts';
 import { createProgressMeter } from './progress-line.ts';
 import { createRunView, resultLines } from './run-view.ts';

@@ -11,9 +11,15 @@ import type {
   StepEvent,
   ValidationEvent,
 } from '../../runs/events.ts';
+import {
+  formatCount,
+  formatNumber,
+  formatScore,
+  formatSeconds,
+  formatShare,
+} from '../../util/format.ts';
 import { pad, truncate, visible } from '../../util/text.ts';
 import { bar, sparkline } from './chart.ts';
-import { formatCount, formatNumber, formatScore, formatSeconds, formatShare } from './format.ts';
 import { createProgressMeter } from './progress-line.ts';
 import type { Style } from './style.ts';
 import { renderTable } from './table.ts';

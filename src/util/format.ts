@@ -1,5 +1,4 @@
 /** Numbers as people read them. */
-import type { SplitScore } from '../../runs/events.ts';
 
 /** "42 s", "2 m 31 s", "1 h 05 m". */
 export function formatSeconds(seconds: number): string {
@@ -34,7 +33,13 @@ export function formatShare(share: number): string {
 }
 
 /** "82.1% [74.9, 88.0]": a score with its 95% interval. */
-export function formatScore({ score, interval: [low, high] }: SplitScore): string {
+export function formatScore({
+  score,
+  interval: [low, high],
+}: {
+  readonly score: number;
+  readonly interval: readonly [low: number, high: number];
+}): string {
   return `${formatShare(score)} [${(low * 100).toFixed(1)}, ${(high * 100).toFixed(1)}]`;
 }
 

@@ -1,0 +1,235 @@
+/**
+ * A comparison as a person sees it: the grid of cells with the one that runs and the time left, a
+ * line for a log now and then, and the tables at the end.
+ */
+import type { Compared } from '../../runs/compare.ts';
+import { type Analysis, isClear, leaderFirst, points } from '../../runs/compare-analysis.ts';
+import type {
+  CellEvent,
+  CompareEvent,
+  CompareResult,
+  ComparisonEvent,
+} from '../../runs/compare-events.ts';
+import type { StepEvent } from '../../runs/events.ts';
+import {
+  formatCount,
+  formatNumber,
+  formatScore,
+  formatSeconds,
+  formatShare,
+} from '../../util/format.ts';
+import { pad, truncate, visible } from '../../util/text.ts';
+import { bar, sparkline } from './chart.ts';
+import { createProgressMeter } from './progress-line.ts';
+import { quote } from './run-view.ts';
+import type { Style } from './style.ts';
+import { renderTable } from './table.ts';
+
+export interface CompareView {
+  onEvent(event: CompareEvent): void;
+  lines(columns: number): string[];
+  plain(): string | undefined;
+}
+
+interface State {
+  grid?: ComparisonEvent;
+  readonly cells: Map<string, CellEvent>;
+  current?: CellEvent;
+  step?: StepEvent;
+  rewards: number[];
+  isPreparing: boolean;
+  /** False where the last event tells of a cell from before, or of one test pass for many. */
+  isNews: boolean;
+  last?: CompareEvent;
+}
+
+export function createCompareView(style: Style): CompareView {
+  const meter = createProgressMeter();
+  const s: State = { cells: new Map(), rewards: [], isPreparing: true, isNews: false };
+  return {
+    onEvent(event) {
+      s.last = event;
+      s.isPreparing = event.kind === 'progress';
+      if (event.kind === 'comparison') s.grid = event;
+      else if (event.kind === 'progress') meter.update(event);
+      else if (event.kind === 'cell') {
+        const isCurrent = s.current !== undefined && sameCell(s.current, event);
+        s.isNews = isCurrent || event.state === 'running' || event.state === 'failed';
+        s.cells.set(`${event.method} ${event.repetition}`, event);
+        if (event.state === 'running') {
+          s.current = event;
+          delete s.step;
+          s.rewards = [];
+        } else if (isCurrent) delete s.current;
+      } else if (event.kind === 'step') {
+        s.step = event;
+        s.rewards.push(event.reward);
+      }
+    },
+    lines(columns) {
+      const out: string[] = [];
+      if (s.grid) {
+        out.push(headline(s.grid, style), gridLine(s, s.grid, style));
+        const width = Math.max(...s.grid.methods.map((name) => name.length));
+        for (const name of s.grid.methods) out.push(methodLine(name, width, s, style));
+      }
+      if (s.current && s.step) out.push(...stepLines(s.step, s, columns, style));
+      if (s.isPreparing) out.push(`  ${meter.line(style)}`);
+      return out;
+    },
+    plain() {
+      const { last, grid } = s;
+      if (last?.kind === 'comparison') return headline(last, style);
+      if (last?.kind === 'progress') return meter.plain();
+      if (last?.kind === 'cell' && grid) {
+        return s.isNews ? cellSentence(last, timeLeft(s, grid)) : undefined;
+      }
+      if (last?.kind === 'step' && s.current) return stepSentence(s.current, last);
+      return undefined;
+    },
+  };
+}
+
+const sameCell = (a: CellEvent, b: CellEvent) =>
+  a.method === b.method && a.repetition === b.repetition;
+
+function headline(grid: ComparisonEvent, style: Style): string {
+  const { train, validation, test } = grid.examples;
+  const sizes = `${train} train, ${validation} validation, ${test} sealed test`;
+  const size = `${grid.methods.length} methods × ${grid.repetitions.length} repetitions`;
+  const resumed = grid.resumed > 0 ? `, ${grid.resumed} cells taken from before` : '';
+  return `${style.bold(size)} on ${visible(grid.task)} ${style.dim(`(${sizes}) · ${grid.comparisonId}${resumed}`)}`;
+}
+
+function gridLine(s: State, grid: ComparisonEvent, style: Style): string {
+  const total = grid.methods.length * grid.repetitions.length;
+  const done = [...s.cells.values()].filter(({ state }) => state !== 'running').length;
+  const within = s.current ? (s.step?.spent ?? 0) : 0;
+  const drawn = style.cyan(bar((done + within) / total, 24));
+  return `  ${drawn} ${done} of ${total} cells${timeLeft(s, grid, ' · ')}`;
+}
+
+/** Time left by what each method's cells took so far; by the budget where none has run yet. */
+function timeLeft(s: State, grid: ComparisonEvent, before = ', '): string {
+  let left = 0;
+  let isBound = false;
+  for (const name of grid.methods) {
+    const cells = grid.repetitions.map((_, r) => s.cells.get(`${name} ${r}`));
+    const taken = cells.flatMap((cell) => cell?.seconds ?? []);
+    const { spent = 0, secondsLeft } = (s.current?.method === name && s.step) || {};
+    let each = grid.budgetSeconds;
+    if (taken.length > 0) each = taken.reduce((a, b) => a + b, 0) / taken.length;
+    else if (secondsLeft !== undefined && spent < 1) each = secondsLeft / (1 - spent);
+    else if (cells.includes(undefined)) isBound = true;
+    for (const cell of cells) {
+      if (!cell) left += each;
+      else if (cell.state === 'running') left += Math.min(each, secondsLeft ?? each);
+    }
+  }
+  if (left < 0.5) return '';
+  return `${before}${isBound ? 'at most' : 'about'} ${formatSeconds(left)} left`;
+}
+
+function methodLine(name: string, width: number, s: State, style: Style): string {
+  const marks = s.grid!.repetitions.map((_, r) => {
+    const cell = s.cells.get(`${name} ${r}`);
+    if (!cell) return style.dim('·');
+    if (cell.state === 'running') return style.cyan('▶');
+    if (cell.state === 'failed') return style.red('✗');
+    return cell.state === 'done' ? style.green('✓') : '✓';
+  });
+  const mine = [...s.cells.values()].filter((cell) => cell.method === name);
+  const failure = mine.find(({ error }) => error !== undefined);
+  const note = failure ? style.red(`  ${visible(failure.error!)}`) : '';
+  return `  ${pad(name, width)}  ${marks.join('')}${note}`;
+}
+
+function stepLines(step: StepEvent, s: State, columns: number, style: Style): string[] {
+  const { method, seed, split } = s.current!;
+  const left = step.secondsLeft === undefined ? '' : ` · ${formatSeconds(step.secondsLeft)} left`;
+  const place = `${method}, ${split === undefined ? '' : `split ${visible(split)}, `}seed ${seed}`;
+  const trend = sparkline(s.rewards, Math.max(8, Math.min(32, columns - 60)));
+  const shown = truncate(quote(step.bestPrompt), Math.max(16, columns - 32));
+  return [
+    `  ${style.bold(place)}  ${style.cyan(bar(step.spent ?? 0, 16))} step ${formatCount(step.step)} · ${formatCount(step.evaluations)} evaluations${left}`,
+    `  reward ${pad(formatNumber(step.reward), 7)} ${style.green(trend)}  ${style.dim('best')} ${formatNumber(step.bestReward)} ${shown}`,
+  ];
+}
+
+function cellSentence(cell: CellEvent, left: string): string {
+  const { method, seed, split, state, done, total, error } = cell;
+  const place = `${method}, ${split === undefined ? '' : `split ${visible(split)}, `}seed ${seed}`;
+  if (state === 'running') return `${place}: begins (${done} of ${total} cells done)`;
+  const what =
+    state === 'failed'
+      ? `failed: ${visible(error ?? '')}`
+      : state === 'untested'
+        ? 'searched'
+        : 'done';
+  const time = cell.seconds === undefined ? '' : ` in ${formatSeconds(cell.seconds)}`;
+  return `${place}: ${what}${time}, ${done} of ${total} cells${left}`;
+}
+
+function stepSentence(cell: CellEvent, step: StepEvent): string {
+  return `${cell.method}, seed ${cell.seed}: step ${formatCount(step.step)}, reward ${formatNumber(step.reward)}, best ${formatNumber(step.bestReward)} by ${quote(step.bestPrompt)}`;
+}
+
+/** The tables at the end, the verdict, and where the report lies. */
+export function comparisonLines(
+  { id, cells }: Compared,
+  { analysis, result }: { analysis: Analysis; result: CompareResult },
+  look: { style: Style; width: number },
+): string[] {
+  const { style } = look;
+  const number = (value: number | null) => (value === null ? '' : formatCount(value));
+  const table = renderTable(
+    [
+      { title: 'method' },
+      { title: 'sealed test, 95% interval', align: 'right' },
+      { title: 'validation', align: 'right' },
+      { title: 'evaluations', align: 'right' },
+      { title: 'seconds', align: 'right' },
+      { title: 'runs', align: 'right' },
+      { title: 'finds', canShrink: true },
+    ],
+    analysis.rows.map((row) => [
+      row.method,
+      row.test ? formatScore({ score: row.test.mean, interval: row.test.interval }) : 'failed',
+      row.validation === null ? '' : formatShare(row.validation),
+      number(row.evaluations),
+      number(row.seconds),
+      String(row.seeds.length),
+      row.kindOfResult,
+    ]),
+    look,
+  );
+  const pairs = renderTable(
+    [
+      { title: 'difference' },
+      { title: 'points, 95% interval', align: 'right' },
+      { title: 'adjusted p', align: 'right' },
+      { title: '', canShrink: true },
+    ],
+    analysis.pairs
+      .map(leaderFirst)
+      .map((pair) => [
+        `${pair.a} − ${pair.b}`,
+        `${points(pair.difference)} [${pair.interval.map(points).join(', ')}]`,
+        pair.pAdjusted.toFixed(4),
+        isClear(pair) ? 'more than noise' : 'inside the noise',
+      ]),
+    look,
+  );
+  const failed = cells.filter(({ state }) => state === 'failed');
+  return [
+    ...table,
+    '',
+    ...(analysis.pairs.length > 0 ? [...pairs, ''] : []),
+    ...failed.map((c) => `${style.red('failed')} ${c.method}: ${visible(c.error ?? '')}`),
+    ...analysis.verdict.map((line, i) => (i === 0 ? style.bold(line) : line)),
+    '',
+    `${style.dim('comparison')}  ${id}`,
+    `${style.dim('report')}      ${result.report.html}`,
+    `            ${result.report.markdown}`,
+  ];
+}

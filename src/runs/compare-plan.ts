@@ -1,0 +1,142 @@
+/**
+ * What a comparison will do: which methods with which options, and how often each. Everything that
+ * can be refused is refused here, before anything is spent.
+ *
+ * A repetition is a seed; where the data paths hold `{split}`, it is a split and a seed. How one data
+ * file is divided does not change with the seed, so that all methods and seeds share one test split.
+ */
+import { ConfigError } from '../errors.ts';
+import { methods as known, type Method } from '../methods/index.ts';
+import { sha256Json } from '../util/hash.ts';
+import type { Config, LoadedConfig } from './config.ts';
+import { versions } from './optimize.ts';
+import { methodOf, refuseUnknown } from './search.ts';
+
+export interface Repetition {
+  readonly seed: number;
+  /** What stands for `{split}` in the data paths. */
+  readonly split?: string;
+}
+
+export interface ComparedMethod {
+  readonly method: Method;
+  /** Every default filled in. */
+  readonly options: unknown;
+}
+
+export interface Plan {
+  readonly loaded: LoadedConfig;
+  readonly methods: readonly ComparedMethod[];
+  readonly repetitions: readonly Repetition[];
+  /** Hash of all that decides the outcome but data and models. */
+  readonly question: string;
+}
+
+export interface PlanOptions {
+  /** Names. @default all that there are */
+  readonly methods?: readonly string[] | undefined;
+  /** A number of seeds from the configuration's on, or the seeds. @default 5; 1 with splits */
+  readonly seeds?: number | readonly number[] | undefined;
+  /** Values for `{split}` in the data paths. */
+  readonly splits?: readonly string[] | undefined;
+}
+
+const PLACEHOLDER = '{split}';
+
+/** @throws ConfigError for an unknown method or option, or splits that do not fit the data paths */
+export function planOf(loaded: LoadedConfig, options: PlanOptions = {}): Plan {
+  const { config } = loaded;
+  const names = options.methods ?? Object.keys(known);
+  refuseRepeats(names, '--methods');
+  for (const name of names) refuseUnknown(name, '--methods');
+  const methods = names.map((name) => {
+    const { method, methodOptions } = methodOf(withMethod(config, name));
+    return { method, options: methodOptions };
+  });
+  const repetitions = repetitionsOf(config, options);
+  const { method: _, methods: __, seed: ___, ...rest } = config;
+  const question = sha256Json({
+    config: { ...rest, task: pinned(config) },
+    methods: methods
+      .map(({ method, options: given }) => ({ name: method.name, options: given }))
+      .sort((a, b) => (a.name < b.name ? -1 : 1)),
+    repetitions,
+    whetstone: versions().whetstone,
+  });
+  return { loaded, methods, repetitions, question };
+}
+
+/** The configuration of one cell, as `optimize` would take it. */
+export function cellConfig({ loaded }: Plan, name: string, repetition: Repetition): LoadedConfig {
+  const { config } = loaded;
+  const task = taskOf(loaded, repetition);
+  return { ...loaded, config: { ...withMethod(config, name), task, seed: repetition.seed } };
+}
+
+/** The data of one repetition. */
+export function taskOf({ config }: LoadedConfig, { split }: Repetition): Config['task'] {
+  const task = pinned(config);
+  if (split === undefined) return task;
+  const put = (path: string) => path.replaceAll(PLACEHOLDER, split);
+  const { data } = task;
+  if (typeof data === 'string') return { ...task, data: put(data) };
+  const files = Object.entries(data).map(([name, path]) => [name, path && put(path)]);
+  return { ...task, data: Object.fromEntries(files) };
+}
+
+/** @throws ConfigError when the budget does not last for what some method needs at least */
+export function refuseSmallBudget({ methods, loaded }: Plan, trainExamples: number): void {
+  const { evaluations } = loaded.config.budget;
+  if (evaluations === undefined) return;
+  const costs = methods.map(({ method, options }) => ({
+    name: method.name,
+    least: method.leastEvaluations?.(options, trainExamples) ?? 0,
+  }));
+  const tooDear = costs.filter(({ least }) => least > evaluations);
+  if (tooDear.length === 0) return;
+  const list = tooDear.map(({ name, least }) => `${name} ${least}`).join(', ');
+  throw new ConfigError(
+    `budget.evaluations: ${evaluations} are too few for one step on ${trainExamples} train examples, it costs: ${list}; raise the budget or lower the method's options`,
+  );
+}
+
+/** Other options under `method` belong to the method that is named there. */
+function withMethod(config: Config, name: string): Config {
+  return config.method.name === name ? config : { ...config, method: { name } };
+}
+
+/** The task with the division of one file fixed, whatever seed a cell has. */
+function pinned({ task, seed }: Config): Config['task'] {
+  const shares = task.split ?? { train: 0.5, validation: 0.2, test: 0.3 };
+  return { ...task, split: { ...shares, seed: task.split?.seed ?? seed } };
+}
+
+function repetitionsOf(config: Config, { seeds, splits }: PlanOptions): Repetition[] {
+  const { data } = config.task;
+  const paths = typeof data === 'string' ? [data] : Object.values(data);
+  const hasPlace = paths.some((path) => path?.includes(PLACEHOLDER));
+  if (hasPlace && !splits) {
+    throw new ConfigError(
+      `task.data: a path holds ${PLACEHOLDER}, say what stands for it, as in --splits 13,21,42`,
+    );
+  }
+  if (splits && !hasPlace) {
+    throw new ConfigError(
+      `--splits: no path of task.data holds ${PLACEHOLDER}, put it where the splits differ, as in data/16-${PLACEHOLDER}/train.tsv`,
+    );
+  }
+  if (splits) refuseRepeats(splits, '--splits');
+  const given = seeds ?? (splits ? 1 : 5);
+  const list =
+    typeof given === 'number' ? Array.from({ length: given }, (_, i) => config.seed + i) : given;
+  refuseRepeats(list.map(String), '--seeds');
+  return splits
+    ? splits.flatMap((split) => list.map((seed) => ({ seed, split })))
+    : list.map((seed) => ({ seed }));
+}
+
+function refuseRepeats(values: readonly string[], place: string): void {
+  const twice = values.find((value, i) => values.indexOf(value) !== i);
+  if (twice !== undefined) throw new ConfigError(`${place}: ${twice} stands twice, give it once`);
+  if (values.length === 0) throw new ConfigError(`${place}: expected at least one, got none`);
+}

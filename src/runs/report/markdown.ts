@@ -1,0 +1,124 @@
+/** The report as Markdown: the same content as the HTML, for reviews and repositories. */
+import { formatCount, formatScore, formatSeconds, formatShare } from '../../util/format.ts';
+import { isClear, leaderFirst, points } from '../compare-analysis.ts';
+import { markdown, markdownPrompt } from './escape.ts';
+import { commandOf, judging, KINDS, nameOf, type Report } from './report.ts';
+
+export function markdownReport(report: Report): string {
+  const { compared, analysis, methods, failed } = report;
+  const { about, plan, id } = compared;
+  const { examples } = about;
+  const lines = [
+    `# Comparison: ${markdown(about.task)}`,
+    '',
+    ...analysis.verdict.map((line, i) => (i === 0 ? `**${markdown(line)}**` : markdown(line))),
+    '',
+    `${plan.methods.length} methods, ${plan.repetitions.length} repetitions each; task LM ${markdown(about.taskLm)}; ${examples.train} train, ${examples.validation} validation and ${formatCount(examples.test)} sealed test examples; comparison ${id}.`,
+    '',
+    '## Results',
+    '',
+    ...table(
+      ['method', 'sealed test, 95% interval', 'validation', 'evaluations', 'time', 'money', 'runs'],
+      methods.map(({ row, cells }) => [
+        row.method,
+        row.test ? formatScore({ score: row.test.mean, interval: row.test.interval }) : 'failed',
+        row.validation === null ? '' : formatShare(row.validation),
+        row.evaluations === null ? '' : formatCount(row.evaluations),
+        row.seconds === null ? '' : formatSeconds(row.seconds),
+        '$0',
+        `${row.seeds.length} of ${cells.length}`,
+      ]),
+    ),
+    '',
+    'Evaluations and time are means over runs, of search and choice; all models are local, so no money was spent.',
+    '',
+    ...section(
+      'Failed',
+      failed.map(
+        (cell) =>
+          `- ${cell.method}, ${nameOf(plan.repetitions[cell.repetition]!)}: ${markdown(cell.error ?? '')}`,
+      ),
+    ),
+    ...section(
+      'Differences',
+      analysis.pairs.length === 0
+        ? []
+        : table(
+            ['pair', 'points, 95% interval', 'p', 'adjusted p', 'p over repetitions', 'verdict'],
+            analysis.pairs
+              .map(leaderFirst)
+              .map((pair) => [
+                `${pair.a} − ${pair.b}`,
+                `${points(pair.difference)} [${pair.interval.map(points).join(', ')}]`,
+                pair.p.toFixed(4),
+                pair.pAdjusted.toFixed(4),
+                pair.pRepetitions?.toFixed(3) ?? '',
+                isClear(pair) ? 'more than noise' : 'inside the noise',
+              ]),
+          ),
+    ),
+    '## What each result is',
+    '',
+    ...table(
+      ['method', 'how', 'result', 'can it be moved?'],
+      methods.map(({ row }) => [
+        row.method,
+        markdown(plan.methods.find(({ method }) => method.name === row.method)!.method.summary),
+        KINDS[row.kindOfResult].what,
+        KINDS[row.kindOfResult].moves,
+      ]),
+    ),
+    '',
+    '## What was found',
+    '',
+    ...methods.flatMap(({ row, cells }) => promptTable(report, row.method, cells)),
+    '## How this was judged',
+    '',
+    ...judging(report).map((line) => `- ${line}`),
+    '',
+    '## Where it comes from',
+    '',
+    '```sh',
+    commandOf(compared),
+    '```',
+    '',
+    ...Object.entries({ ...report.versions, ...compared.hashes }).map(
+      ([name, value]) => `- ${markdown(name)}: ${markdown(value)}`,
+    ),
+  ];
+  return `${lines.join('\n')}\n`;
+}
+
+function promptTable(
+  { compared: { plan } }: Report,
+  method: string,
+  cells: Report['failed'],
+): string[] {
+  const rows = cells.flatMap(({ outcome, repetition, run }) => {
+    if (!outcome?.test) return [];
+    const { found, test } = outcome;
+    const accuracy = test.hits.reduce((a, b) => a + b, 0) / test.hits.length;
+    const isText = found.kindOfResult === 'text';
+    const where = found.template === undefined ? '' : ` in ${markdownPrompt(found.template)}`;
+    return [
+      [
+        nameOf(plan.repetitions[repetition]!),
+        isText ? markdownPrompt(found.prompt) + where : markdown(found.prompt),
+        formatShare(found.validation.score),
+        formatShare(accuracy),
+        run ?? '',
+      ],
+    ];
+  });
+  if (rows.length === 0) return [];
+  return [`### ${method}`, '', ...table(['run', 'found', 'validation', 'test', 'id'], rows), ''];
+}
+
+function section(title: string, lines: readonly string[]): string[] {
+  return lines.length === 0 ? [] : [`## ${title}`, '', ...lines, ''];
+}
+
+function table(head: readonly string[], rows: readonly (readonly string[])[]): string[] {
+  const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`;
+  return [line(head), line(head.map(() => '---')), ...rows.map(line)];
+}

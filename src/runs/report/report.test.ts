@@ -1,0 +1,216 @@
+/** The report of a comparison: what it claims, and that no prompt can break out of it. */
+import { mkdtemp, readFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { createRng } from '../../util/rng.ts';
+import type { Compared } from '../compare.ts';
+import { analyse, leaderFirst, points } from '../compare-analysis.ts';
+import { planOf } from '../compare-plan.ts';
+import type { StoredCell } from '../comparison-table.ts';
+import { parseConfig } from '../config.ts';
+import { openStore } from '../store.ts';
+import { meanCurve, niceTicks } from './charts.ts';
+import { htmlPrompt, markdown, markdownPrompt } from './escape.ts';
+import { writeReport } from './report.ts';
+
+const EVIL = '<script>alert(1)</script>\u0000\u202eevil\u200b "x" & `tick` | \u001b[31m </code>';
+const EXAMPLES = 400;
+const gold = Array.from({ length: EXAMPLES }, (_, e) => e % 2);
+
+interface CellParts {
+  readonly method: string;
+  readonly repetition: number;
+  /** Chance of a hit. */
+  readonly skill: number;
+  readonly prompt?: string;
+}
+
+/** Hits are drawn by repetition, so that methods are right on the same examples where they can. */
+function cellOf({ method, repetition, skill, prompt = 'It was' }: CellParts): StoredCell {
+  const rng = createRng(`hits ${repetition}`);
+  const hits = gold.map(() => (rng.next() < skill ? 1 : 0));
+  const score = { score: skill, interval: [skill - 0.1, skill + 0.1] as const, examples: 16 };
+  return {
+    method,
+    repetition,
+    state: 'done',
+    outcome: {
+      found: {
+        kind: 'result',
+        method,
+        kindOfResult: 'text',
+        prompt,
+        promptTokens: [],
+        train: score,
+        validation: score,
+        evaluations: method === 'manual' ? 100 : 1000,
+        seconds: 2,
+        runId: '',
+      },
+      trainReward: 1,
+      test: { hash: 'h', hits, gold },
+    },
+  };
+}
+
+function comparedOf(cells: readonly StoredCell[], seeds = 5): Compared {
+  const config = parseConfig('task: { name: "<b>name", data: a.csv }');
+  const loaded = { config, path: '/x/w.yaml', folder: '/x' };
+  const methods = [...new Set(cells.map(({ method }) => method))];
+  const examples = { train: 16, validation: 16, test: EXAMPLES };
+  return {
+    id: 'id',
+    plan: planOf(loaded, { methods, seeds }),
+    cells,
+    hashes: { 'a.csv': 'f00' },
+    about: { task: '<b>name', taskLm: 'lm', policyLm: 'lm', examples },
+  };
+}
+
+const grid = (skills: Record<string, number>, seeds = 5) =>
+  Array.from({ length: seeds }, (_, repetition) =>
+    Object.entries(skills).map(([method, skill]) => cellOf({ method, repetition, skill })),
+  ).flat();
+
+describe('verdict', () => {
+  it('names a winner where differences are clear', () => {
+    const { verdict, pairs, rows } = analyse(
+      comparedOf(grid({ manual: 0.6, random: 0.5, 'soft-q': 0.8 })),
+    );
+    expect(verdict[0]).toMatch(/^soft-q is best: .*more than noise above manual and random\.$/);
+    expect(pairs.map(({ a, b }) => `${a} ${b}`)).toEqual([
+      'manual random',
+      'manual soft-q',
+      'random soft-q',
+    ]);
+    for (const { difference, interval, pAdjusted, p, pRepetitions } of pairs) {
+      expect(interval[0]).toBeLessThan(difference);
+      expect(interval[1]).toBeGreaterThan(difference);
+      expect(pAdjusted).toBeGreaterThanOrEqual(p);
+      expect(pRepetitions).toBeCloseTo(2 / 2 ** 5, 12); // all five repetitions agree
+    }
+    expect(rows[0]!.seeds).toEqual([1, 2, 3, 4, 5]);
+  });
+
+  it('names none inside the noise, and says what was cheapest', () => {
+    const { verdict, pairs } = analyse(comparedOf(grid({ manual: 0.7, 'soft-q': 0.703 }, 2), 2));
+    expect(verdict[0]).toMatch(/^No winner: .* lies inside the noise/);
+    expect(verdict.join(' ')).toContain('manual took the fewest evaluations (100 a run)');
+    expect(verdict.at(-1)).toContain('With 2 repetitions');
+    expect(pairs[0]).not.toHaveProperty('pRepetitions');
+  });
+
+  it('calls equal answers equal', () => {
+    const { verdict, pairs } = analyse(comparedOf(grid({ manual: 0.7, random: 0.7 }, 2), 2));
+    expect(verdict[0]).toMatch(/^No winner: manual and random share the highest mean/);
+    expect(pairs[0]).toMatchObject({ difference: 0, interval: [0, 0], p: 1, pAdjusted: 1 });
+  });
+
+  it('counts an example once, however many repetitions saw it', () => {
+    // The same answers five times over are no more evidence than once.
+    const same = (seeds: number) =>
+      Array.from({ length: seeds }, (_, repetition) => [
+        { ...cellOf({ method: 'manual', repetition: 0, skill: 0.7 }), repetition },
+        { ...cellOf({ method: 'random', repetition: 0, skill: 0.68 }), repetition },
+      ]).flat();
+    const [once] = analyse(comparedOf(same(1), 1)).pairs;
+    const [often] = analyse(comparedOf(same(5), 5)).pairs;
+    expect(often!.p).toBe(once!.p);
+  });
+
+  it('compares on what both finished, and nothing with a method that failed', () => {
+    const cells = grid({ manual: 0.7, random: 0.6 }, 2);
+    const failed: StoredCell = { ...cells[1]!, state: 'failed', error: 'it broke' };
+    const { rows, pairs } = analyse(comparedOf([cells[0]!, failed, ...cells.slice(2)], 2));
+    expect(rows.map(({ seeds }) => seeds)).toEqual([[1, 2], [2]]);
+    expect(pairs[0]!.repetitions).toBe(1);
+    const none = cells.map((cell) => (cell.method === 'random' ? { ...failed, ...cell, state: 'failed' as const } : cell)); // biome-ignore format: one call
+    const without = analyse(comparedOf(none, 2));
+    expect(without.pairs).toEqual([]);
+    expect(without.rows[1]!.test).toBeNull();
+  });
+});
+
+describe('files', () => {
+  let html: string;
+  let text: string;
+  beforeAll(async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'whetstone-report-'));
+    const store = await openStore(folder);
+    const made = (cell: StoredCell) => {
+      const versions = { whetstone: '0' };
+      const run = store.createRun({ method: cell.method, config: {}, seed: 1, versions, hashes: {} }); // biome-ignore format: one call
+      store.appendEvent(run, {
+        kind: 'step',
+        step: 1,
+        reward: 1,
+        bestPrompt: '',
+        bestReward: 2,
+        promptsPerSecond: 1,
+        evaluations: 50,
+      });
+      return { ...cell, run };
+    };
+    const cells = [
+      made(cellOf({ method: 'manual', repetition: 0, skill: 0.7, prompt: EVIL })),
+      made(cellOf({ method: 'random', repetition: 0, skill: 0.6 })),
+      made({ method: 'soft-q', repetition: 0, state: 'failed', error: `broke on ${EVIL}` }),
+    ];
+    const { result } = await writeReport(comparedOf(cells, 1), store, join(folder, 'out'));
+    html = await readFile(result.report.html, 'utf8');
+    text = await readFile(result.report.markdown, 'utf8');
+    store.close();
+  });
+
+  it('are one file each, without scripts or anything to load', () => {
+    expect(html).not.toMatch(/<script|<link|<img|src=|https?:|url\(/i);
+    expect(html).toContain("default-src 'none'");
+    expect(html.match(/<svg/g)!.length).toBeGreaterThan(3);
+  });
+
+  it('escape every text of a model and show what does not show', () => {
+    for (const file of [html, text]) {
+      for (const odd of ['\u0000', '\u001b', '\u202e', '\u200b']) expect(file).not.toContain(odd);
+    }
+    expect(html).toContain('&lt;script&gt;alert(1)&lt;/script&gt;<i class="odd">U+0000</i>');
+    expect(html).toContain('&lt;b&gt;name');
+    expect(html).not.toContain('<b>name');
+    expect(text).toContain('``  <script>'.replace('  ', ' '));
+    expect(text).toContain('# Comparison: \\<b\\>name');
+  });
+
+  it('name failures with their cause', () => {
+    expect(html).toContain('Runs that failed');
+    expect(text).toContain('- soft-q, seed 1: broke on');
+  });
+});
+
+describe('pieces', () => {
+  it('htmlPrompt marks odd characters', () => {
+    expect(htmlPrompt('a\u200bb<\n')).toBe('a<i class="odd">U+200B</i>b&lt;<i class="odd">⏎</i>');
+    expect(htmlPrompt('é 好 😀')).toBe('é 好 😀');
+  });
+
+  it('markdown code spans hold backticks and pipes', () => {
+    expect(markdownPrompt('a `b` | c')).toBe('`` a `b` \\| c ``');
+    expect(markdown('[x](y) <b>')).toBe('\\[x\\]\\(y\\) \\<b\\>');
+  });
+
+  it('pairs are turned to the leader', () => {
+    const pair = { a: 'x', b: 'y', difference: -0.02, interval: [-0.05, 0.01] as const, p: 1, pAdjusted: 1 }; // biome-ignore format: one value
+    expect(leaderFirst(pair)).toMatchObject({ a: 'y', b: 'x', interval: [-0.01, 0.05] });
+    expect([0.0204, -0.02, 0, -0.0001].map(points)).toEqual(['+2.0', '−2.0', '0.0', '0.0']);
+  });
+
+  it('mean curves hold the last value of a run that ended early', () => {
+    const curve = meanCurve([[[0, 0], [10, 10]], [[0, 4]]], 3); // biome-ignore format: one call
+    expect(curve).toEqual([[0, 2], [5, 2], [10, 7]]); // biome-ignore format: one value
+    expect(meanCurve([[]])).toEqual([]);
+  });
+
+  it('ticks are round and span the values, also of a constant', () => {
+    expect(niceTicks(0.31, 0.72, 5)).toEqual([0.3, 0.4, 0.5, 0.6, 0.7, 0.8]);
+    expect(niceTicks(0.5, 0.5, 5).length).toBeGreaterThan(1);
+  });
+});

@@ -1,0 +1,260 @@
+/** Comparisons through the command line, on a tiny checkpoint: grid, resume, failure, report. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { copyFile, mkdir, mkdtemp, readFile, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { packageRoot } from '../src/util/package-root.ts';
+import { createRng } from '../src/util/rng.ts';
+import { fixtures } from './tiny-models.ts';
+
+const built = join(packageRoot(), 'dist', 'src', 'cli', 'main.js');
+let model: string;
+let folder: string;
+
+beforeAll(async () => {
+  model = await mkdtemp(join(tmpdir(), 'whetstone-model-'));
+  await writeWordModel(model);
+});
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'whetstone-compare-'));
+  await writeFile(join(folder, 'data.csv'), dataOf(1));
+});
+
+/** The tiny checkpoint with a tokenizer whose words begin with a space, as policies need them. */
+async function writeWordModel(target: string): Promise<void> {
+  const source = join(fixtures, 'models', 'llama');
+  for (const name of ['config.json', 'model.safetensors']) {
+    await copyFile(join(source, name), join(target, name));
+  }
+  const tokenizer = JSON.parse(await readFile(join(source, 'tokenizer.json'), 'utf8'));
+  const vocab = Object.entries<number>(tokenizer.model.vocab).map(([word, id]) => [
+    /^w\d/.test(word) ? `Ġ${letters(Number(word.slice(1)))}` : word,
+    id,
+  ]);
+  const byteLevel = { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true };
+  const pre = { ...byteLevel, use_regex: true };
+  const changed = {
+    ...tokenizer,
+    pre_tokenizer: pre,
+    decoder: pre,
+    model: { ...tokenizer.model, vocab: Object.fromEntries(vocab) },
+  };
+  await writeFile(join(target, 'tokenizer.json'), JSON.stringify(changed));
+}
+
+/** Words of letters alone: numbers would be split off. */
+const letters = (i: number): string =>
+  `w${String.fromCharCode(97 + Math.floor(i / 10), 97 + (i % 10))}`;
+
+function dataOf(seed: number): string {
+  const rng = createRng(seed);
+  const rows = Array.from({ length: 60 }, (_, i) => {
+    const words = Array.from({ length: 4 }, () => letters(2 + rng.integer(80)));
+    return ` ${words.join(' ')},${letters(i % 2)}`;
+  });
+  return `text,label\n${rows.join('\n')}\n`;
+}
+
+interface Setting {
+  readonly data?: string;
+  readonly methods?: object;
+  readonly evaluations?: number;
+}
+
+async function configure({ data = 'data.csv', methods = {}, evaluations = 400 }: Setting = {}) {
+  const config = {
+    task: { data, input: 'text', gold: 'label', template: '{input} {prompt}' },
+    taskLm: model,
+    policyLm: model,
+    methods: { manual: { prompts: ['waf wag', 'wah', 'wai waj wba'] }, ...methods },
+    budget: { evaluations, minutes: 5 },
+  };
+  await writeFile(join(folder, 'w.yaml'), JSON.stringify(config));
+}
+
+interface Outcome {
+  readonly code: number | null;
+  readonly out: string;
+  readonly err: string;
+}
+
+function start(args: readonly string[], watch: (child: ChildProcess, out: string) => void) {
+  if (!existsSync(built)) throw new Error('build first: npm run build');
+  const env = { ...process.env, WHETSTONE_HOME: join(folder, 'home'), NO_COLOR: '1' };
+  const child = spawn(process.execPath, [built, ...args], { cwd: folder, env });
+  let [out, err] = ['', ''];
+  child.stdout.on('data', (chunk) => {
+    out += chunk;
+    watch(child, out);
+  });
+  child.stderr.on('data', (chunk) => {
+    err += chunk;
+  });
+  return new Promise<Outcome>((resolve) => {
+    child.on('close', (code) => resolve({ code, out, err }));
+  });
+}
+
+const whetstone = (...args: string[]) => start(args, () => {});
+const events = (out: string) =>
+  out
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line));
+const GRID = ['compare', 'w.yaml', '--json', '--methods', 'manual,random', '--seeds', '2'];
+const ran = (out: string) =>
+  events(out).filter(({ kind, state }) => kind === 'cell' && state === 'running');
+
+describe('a grid of two methods and two seeds', () => {
+  it('gives rows, pairs and a report; each cell is a run; asked again, nothing is paid', async () => {
+    await configure();
+    const first = await whetstone(...GRID);
+    expect(first.err).toBe('');
+    expect(first.code).toBe(0);
+    const result = events(first.out).at(-1);
+    expect(Object.keys(result)).toEqual(['kind', 'rows', 'pairs', 'report']);
+    expect(result.rows.map((row: { method: string }) => row.method)).toEqual(['manual', 'random']);
+    for (const row of result.rows) {
+      expect(Object.keys(row)).toEqual([
+        'method',
+        'kindOfResult',
+        'seeds',
+        'test',
+        'validation',
+        'evaluations',
+        'seconds',
+      ]);
+      expect(row).toMatchObject({ kindOfResult: 'text', seeds: [1, 2] });
+      const [low, high] = row.test.interval;
+      expect(low).toBeLessThanOrEqual(row.test.mean);
+      expect(high).toBeGreaterThanOrEqual(row.test.mean);
+    }
+    // The budget ends random; manual ends by itself.
+    expect(result.rows[1].evaluations).toBeGreaterThanOrEqual(400);
+    expect(result.rows[0].evaluations).toBeLessThan(400);
+    const [pair] = result.pairs;
+    expect(Object.keys(pair)).toEqual(['a', 'b', 'difference', 'interval', 'p', 'pAdjusted']);
+    expect(pair.difference).toBeCloseTo(result.rows[0].test.mean - result.rows[1].test.mean, 12);
+    expect(pair.pAdjusted).toBe(pair.p);
+
+    const html = await readFile(result.report.html, 'utf8');
+    expect(html).not.toMatch(/<script|https?:/i);
+    expect(html.match(/<svg viewBox="0 0 400/g)).toHaveLength(3);
+    const { runs } = events((await whetstone('runs', 'list', '--json')).out).at(-1);
+    expect(runs.map((run: { state: string }) => run.state)).toEqual(Array(4).fill('done'));
+    for (const run of runs) expect(html).toContain(run.id);
+    expect(await readFile(result.report.markdown, 'utf8')).toContain('## Differences');
+
+    const again = await whetstone(...GRID);
+    expect(ran(again.out)).toEqual([]);
+    expect(events(again.out).at(-1)).toEqual(result);
+    const fresh = await whetstone(...GRID, '--fresh');
+    expect(ran(fresh.out)).toHaveLength(4);
+  });
+
+  it('goes on after SIGKILL: finished cells are kept, the one cut off starts again', async () => {
+    await configure();
+    const killed = await start(GRID, (child, out) => {
+      if (ran(out.slice(0, out.lastIndexOf('\n'))).length === 3) child.kill('SIGKILL');
+    });
+    expect(killed.code).toBeNull();
+    const { code, out } = await whetstone(...GRID);
+    expect(code).toBe(0);
+    const grid = events(out).find(({ kind }) => kind === 'comparison');
+    expect(grid.resumed).toBeGreaterThanOrEqual(2);
+    expect(ran(out)).toHaveLength(4 - grid.resumed);
+    expect(events(out).at(-1).rows).toMatchObject([{ seeds: [1, 2] }, { seeds: [1, 2] }]);
+  });
+
+  it('stops at Ctrl-C with 130 and says how to go on', async () => {
+    await configure({ evaluations: 1_000_000 });
+    const { code, out } = await start(GRID, (child, text) => {
+      if (text.includes('"kind":"step","step":3') && !child.killed) child.kill('SIGINT');
+    });
+    expect(code).toBe(130);
+    const warning = events(out).findLast(({ kind }) => kind === 'warning');
+    expect(warning.message).toContain('the same command goes on from here');
+  });
+
+  it('says that data changed, and begins anew', async () => {
+    await configure();
+    await whetstone(...GRID);
+    await writeFile(join(folder, 'data.csv'), dataOf(2));
+    const { out } = await whetstone(...GRID);
+    expect(ran(out)).toHaveLength(4);
+    const warnings = events(out).filter(({ kind }) => kind === 'warning');
+    expect(warnings.map(({ message }) => message).join()).toMatch(/data.csv.* changed since/);
+  });
+});
+
+it('records a cell that fails and goes on with the rest', async () => {
+  // The task's examples leave room for so long a prompt, the policy's context does not.
+  await configure({ methods: { 'soft-q': { promptTokens: 40 } } });
+  const args = GRID.map((arg) => (arg === 'manual,random' ? 'manual,soft-q' : arg));
+  const { code, out } = await whetstone(...args);
+  expect(code).toBe(0);
+  const failed = events(out).filter(({ kind, state }) => kind === 'cell' && state === 'failed');
+  expect(failed).toHaveLength(2);
+  expect(failed[0].error).toContain('it reads at most 64');
+  const result = events(out).at(-1);
+  expect(result.rows).toMatchObject([{ seeds: [1, 2] }, { seeds: [], test: null }]);
+  expect(result.pairs).toEqual([]);
+  expect(await readFile(result.report.html, 'utf8')).toContain('Runs that failed');
+  // Failures are kept, unless they are to be tried again.
+  expect(ran((await whetstone(...args)).out)).toHaveLength(0);
+  expect(ran((await whetstone(...args, '--retry-failed')).out)).toHaveLength(2);
+});
+
+it('takes splits for {split}, each a repetition with test examples of its own', async () => {
+  for (const [i, split] of ['a', 'b'].entries()) {
+    await mkdir(join(folder, split));
+    await writeFile(join(folder, split, 'data.csv'), dataOf(10 + i));
+  }
+  await configure({ data: '{split}/data.csv' });
+  const args = ['compare', 'w.yaml', '--json', '--methods', 'manual,random'];
+  const { out } = await whetstone(...args, '--splits', 'a,b');
+  const grid = events(out).find(({ kind }) => kind === 'comparison');
+  expect(grid.repetitions).toEqual([
+    { seed: 1, split: 'a' },
+    { seed: 1, split: 'b' },
+  ]);
+  expect(events(out).at(-1).rows).toMatchObject([{ seeds: [1, 1] }, { seeds: [1, 1] }]);
+  const { code, err } = await whetstone(...args);
+  expect({ code, err }).toMatchObject({ code: 2, err: expect.stringContaining('--splits') });
+});
+
+describe('refused before anything is spent', () => {
+  it.each([
+    [{}, ['--methods', 'manual,softq'], /there is no method "softq", known are .*soft-q/],
+    [{}, ['--methods', 'manual,manual'], /manual stands twice/],
+    [{}, ['--seeds', '0'], /number of seeds from 1/],
+    [{}, ['--splits', 'a'], /no path of task.data holds \{split\}/],
+    [{ methods: { random: { tokens: 3 } } }, [], /methods.random.tokens: unknown key; options of random are/],
+    [{ evaluations: 40 }, ['--methods', 'random'], /too few for one step .* random 480/],
+  ])('%j %j', async (setting, args, message) => {
+    await configure(setting);
+    const { code, out, err } = await whetstone('compare', 'w.yaml', ...args);
+    expect({ code, out }).toEqual({ code: 2, out: '' });
+    expect(err).toMatch(message);
+    const { runs } = events((await whetstone('runs', 'list', '--json')).out).at(-1);
+    expect(runs).toEqual([]);
+  });
+
+  it('a masked LM that should write prompts', async () => {
+    const masked = join(fixtures, 'models', 'bert');
+    await configure();
+    const set = [
+      `taskLm=${masked}`,
+      `policyLm=${masked}`,
+      'task.template="{input} {prompt} {mask}"',
+    ];
+    const { code, err } = await whetstone(
+      ...['compare', 'w.yaml', '--methods', 'manual,soft-q'],
+      ...set.flatMap((one) => ['--set', one]),
+    );
+    expect(code).toBe(2);
+    expect(err).toMatch(/method soft-q cannot be used here: .*methods that can: manual/);
+  });
+});
