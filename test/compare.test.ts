@@ -231,7 +231,11 @@ describe('refused before anything is spent', () => {
     [{}, ['--methods', 'manual,manual'], /manual stands twice/],
     [{}, ['--seeds', '0'], /number of seeds from 1/],
     [{}, ['--splits', 'a'], /no path of task.data holds \{split\}/],
-    [{ methods: { random: { tokens: 3 } } }, [], /methods.random.tokens: unknown key; options of random are/],
+    [
+      { methods: { random: { tokens: 3 } } },
+      [],
+      /methods.random.tokens: unknown key; options of random are/,
+    ],
     [{ evaluations: 40 }, ['--methods', 'random'], /too few for one step .* random 480/],
   ])('%j %j', async (setting, args, message) => {
     await configure(setting);
