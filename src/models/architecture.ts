@@ -1,6 +1,6 @@
 /**
  * What an architecture is to the rest: a configuration, the weights it needs (as `WeightSpec`s over
- * the names of its checkpoints), and three small graphs: embed, forward, head. It works on rows
+ * the names of its checkpoints), and four small graphs: words, place, forward, head. It works on rows
  * [R, D] of tokens and calls `attend` for the one thing that depends on how rows belong together,
  * so that plain, cached and branching attention serve every architecture.
  */
@@ -91,8 +91,10 @@ export interface Architecture {
   readonly name: string;
   /** Prepared tensors; `hasTensor` tells what the checkpoint holds. */
   weights(config: ModelConfig, hasTensor: (name: string) => boolean): readonly WeightSpec[];
-  /** Ids [R] and positions [R] to [R, D]. */
-  embed(w: Weights, ids: Tensor, positions: Tensor): Tensor;
+  /** Word embeddings [R, D] of ids [R]: where virtual tokens stand beside words. */
+  words(w: Weights, ids: Tensor): Tensor;
+  /** Word embeddings [R, D] at positions [R] to what the first layer reads, [R, D]. */
+  place(w: Weights, words: Tensor, positions: Tensor): Tensor;
   /**
    * Final hidden states [R, D]. In the last layer `select` may reduce the rows to those wanted.
    */

@@ -19,7 +19,7 @@ import {
   sub,
   type Tensor,
 } from '../tensor/index.ts';
-import type { Weights } from './architecture.ts';
+import type { ModelConfig, Weights } from './architecture.ts';
 import { branches, type LayerCache, sequences } from './attention.ts';
 import type { LanguageModel } from './language-model.ts';
 import type { Precision } from './prepared-weights.ts';
@@ -50,7 +50,7 @@ export function padRows(rows: readonly (readonly number[])[], pad = 0): Batch {
 }
 
 /** @throws DataError when a sequence is empty (prefixes may be) or longer than the model can read */
-function checkLengths(model: LanguageModel, lengths: readonly number[], shortest = 1): void {
+export function checkLengths(model: LanguageModel, lengths: readonly number[], shortest = 1): void {
   const limit = model.config.contextLength;
   for (const length of lengths) {
     if (length < shortest) {
@@ -90,7 +90,7 @@ export async function loadScorer(
   const flat = (t: Tensor) => reshape(t, ['B*T']);
   const causal = model.config.kind === 'causal';
   const attend = sequences(model.config, ['B', 'T'], { causal, lengths });
-  const x = model.architecture.embed(w, flat(ids), flat(positions));
+  const x = embed(model, w, { ids: flat(ids), positions: flat(positions) });
   const hidden = model.architecture.forward(w, x, flat(positions), attend, (t) => gather(t, rows));
   const out = wanted(want, model, w, hidden);
   const executable = await model.load({ out }, options);
@@ -156,7 +156,7 @@ export async function loadPrefiller(
       outputs[`v.${layer}`] = v;
     },
   });
-  const x = model.architecture.embed(w, flat(ids), flat(positions));
+  const x = embed(model, w, { ids: flat(ids), positions: flat(positions) });
   model.architecture.forward(w, x, flat(positions), attend);
   // The last layer's output is not asked for, so it is not computed.
   const executable = await model.load(outputs, options);
@@ -208,18 +208,8 @@ export async function loadBrancher(
   const positions = input('positions', ['G*N*T'], 'int64');
   const lengths = input('lengths', ['G'], 'int64');
   const rows = input('rows', ['S'], 'int64'); // flat index of each branch's last token
-  const caches = new Map<number, LayerCache>();
-  const cacheOf = (layer: number): LayerCache => {
-    const shape = ['G', config.kvHeads, 'L', config.headWidth];
-    const cache = caches.get(layer) ?? {
-      k: input(`k.${layer}`, shape),
-      v: input(`v.${layer}`, shape),
-    };
-    caches.set(layer, cache);
-    return cache;
-  };
-  const attend = branches(config, { G: 'G', N: 'N', T: 'T', L: 'L' }, cacheOf, lengths);
-  const x = architecture.embed(w, rowIds, positions);
+  const attend = branches(config, { G: 'G', N: 'N', T: 'T', L: 'L' }, cacheInputs(config), lengths);
+  const x = embed(model, w, { ids: rowIds, positions });
   const hidden = architecture.forward(w, x, positions, attend, (t) => gather(t, rows));
   const out = wanted(want, model, w, hidden);
   const executable = await model.load({ out, shape: ids }, options);
@@ -233,6 +223,20 @@ export async function loadBrancher(
       return runBranches(executable, cache, given, labelIds);
     },
     unload: () => executable.unload(),
+  };
+}
+
+/** Keys and values of a prefix cache as inputs of a program, by layer. */
+export function cacheInputs(config: ModelConfig): (layer: number) => LayerCache {
+  const caches = new Map<number, LayerCache>();
+  const shape = ['G', config.kvHeads, 'L', config.headWidth];
+  return (layer) => {
+    const cache = caches.get(layer) ?? {
+      k: input(`k.${layer}`, shape),
+      v: input(`v.${layer}`, shape),
+    };
+    caches.set(layer, cache);
+    return cache;
   };
 }
 
@@ -270,6 +274,15 @@ async function runBranches(
     { outputs: ['out'] },
   );
   return floats(out.out);
+}
+
+/** What the first layer reads of ids [R] at positions [R]. */
+function embed(
+  { architecture }: LanguageModel,
+  w: Weights,
+  { ids, positions }: { ids: Tensor; positions: Tensor },
+): Tensor {
+  return architecture.place(w, architecture.words(w, ids), positions);
 }
 
 /** The graph of what is wanted of hidden states [S, D]. */

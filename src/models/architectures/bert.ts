@@ -71,9 +71,11 @@ function maskedArchitecture(name: 'bert' | 'roberta'): Architecture {
       return specs;
     },
 
-    embed(w, ids, positions) {
-      const words = add(gather(w.get('embedding'), ids), gather(w.get('positions'), positions));
-      return normed(w, add(words, w.get('segment')), 'norm.0');
+    words: (w, ids) => gather(w.get('embedding'), ids),
+
+    place(w, words, positions) {
+      const placed = add(words, gather(w.get('positions'), positions));
+      return normed(w, add(placed, w.get('segment')), 'norm.0');
     },
 
     forward(w, x, _positions, attend, select) {

@@ -61,8 +61,9 @@ export const gpt2: Architecture = {
     return specs;
   },
 
-  embed: (w, ids, positions) =>
-    add(gather(w.get('embedding'), ids), gather(w.get('positions'), positions)),
+  words: (w, ids) => gather(w.get('embedding'), ids),
+
+  place: (w, words, positions) => add(words, gather(w.get('positions'), positions)),
 
   forward(w, x, _positions, attend, select) {
     const { layers, width: D, epsilon, activation } = w.config;

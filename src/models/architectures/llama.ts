@@ -72,10 +72,13 @@ export const llama: Architecture = {
     return specs;
   },
 
-  embed(w, ids) {
+  words(w, ids) {
     const x = gather(w.get('embedding'), ids); // [R, D]
     return w.config.isGemma ? mul(x, constant(Math.fround(Math.sqrt(w.config.width)))) : x;
   },
+
+  // Positions are turned into q and k, layer by layer.
+  place: (_w, words) => words,
 
   forward(w, x, positions, attend, select) {
     const { layers, heads, kvHeads, headWidth, epsilon, isGemma } = w.config;

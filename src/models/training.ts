@@ -1,0 +1,152 @@
+/**
+ * Programs with gradients: the frozen LM reads examples, the loss is the cross-entropy of each one's
+ * answer among the label words (or the whole vocabulary), and what is learnt gets a gradient. One
+ * ONNX graph does forward and backward; frozen weights and cached prefixes get no gradient.
+ *
+ * - `loadBranchTrainer`: N branches of word embeddings after each of G cached prefixes. The gradient
+ *   flows through the branches' own positions alone.
+ *
+ * Losses are not averaged: gradients are those of the sum over all examples of the call, so that
+ * calls can be added up. Left out: int8, and answers of several tokens.
+ */
+import {
+  expand,
+  float32,
+  floats,
+  gather,
+  grad,
+  input,
+  int64,
+  logSumExp,
+  reduceSum,
+  reshape,
+  sub,
+  type Tensor,
+  takeAlong,
+} from '../tensor/index.ts';
+import type { Weights } from './architecture.ts';
+import { branches } from './attention.ts';
+import type { LanguageModel } from './language-model.ts';
+import { cacheInputs, checkLengths, type PrefixCache } from './programs.ts';
+
+export interface TrainerOptions {
+  /** What the answer's probability is taken over. @default 'labels' */
+  readonly over?: 'labels' | 'vocabulary';
+  /** False: losses and scores alone, without a backward pass. @default true */
+  readonly withGradient?: boolean;
+  readonly prepack?: boolean;
+}
+
+/** What the examples of one call should be answered by. */
+export interface Answers {
+  /** Vocabulary ids of the label words, one a class [C]. */
+  readonly labels: readonly number[];
+  /** Gold class of each example. */
+  readonly gold: readonly number[];
+}
+
+export interface Outcome {
+  /** Cross-entropy in nats, one a row. */
+  readonly losses: Float32Array<ArrayBuffer>;
+  /** The label words' logits [rows, C]. */
+  readonly scores: Float32Array<ArrayBuffer>;
+}
+
+/** Word embeddings [n, D] of vocabulary ids. */
+export async function wordEmbeddings(
+  model: LanguageModel,
+  ids: readonly number[],
+): Promise<Float32Array<ArrayBuffer>> {
+  const w = await model.weights();
+  const words = model.architecture.words(w, input('ids', ['R'], 'int64'));
+  const executable = await model.load({ words }, { prepack: false });
+  const out = await executable.run({ ids: int64(ids) });
+  await executable.unload();
+  return floats(out.words);
+}
+
+/** N branches of T word embeddings [N, T, D]; gpt2's positions and the like are added inside. */
+export interface EmbeddedBranches {
+  readonly words: Float32Array<ArrayBuffer>;
+  readonly rows: number;
+  readonly length: number;
+}
+
+export interface BranchOutcome extends Outcome {
+  /** Of the summed losses with respect to the branches' word embeddings [N, T, D]. */
+  readonly gradient: Float32Array<ArrayBuffer>;
+}
+
+export interface BranchTrainer {
+  /**
+   * Every branch after every prefix, answered at the branch's last token: rows are [G, N].
+   * `answers.gold` has one class a prefix.
+   */
+  run(cache: PrefixCache, branches: EmbeddedBranches, answers: Answers): Promise<BranchOutcome>;
+  unload(): Promise<void>;
+}
+
+export async function loadBranchTrainer(
+  model: LanguageModel,
+  { over = 'labels', withGradient = true, ...options }: TrainerOptions = {},
+): Promise<BranchTrainer> {
+  const { config, architecture } = model;
+  const D = config.width;
+  const w = await model.weights();
+  const words = input('words', ['N', 'T', D]);
+  const lengths = input('lengths', ['G'], 'int64');
+  const positions = input('positions', ['G*N*T'], 'int64');
+  const rows = input('rows', ['S'], 'int64'); // flat index of each branch's last token
+  const everywhere = reshape(expand(words, ['G', 'N', 'T', D]), ['G*N*T', D]);
+  const dims = { G: 'G', N: 'N', T: 'T', L: 'L' };
+  const attend = branches(config, dims, cacheInputs(config), lengths);
+  const x = architecture.place(w, everywhere, positions);
+  const hidden = architecture.forward(w, x, positions, attend, (t) => gather(t, rows));
+  const { losses, scores } = answered(model, w, hidden, over);
+  const outputs = { losses, scores };
+  const executable = await model.load(
+    withGradient ? { ...outputs, gradient: grad(reduceSum(losses), [words])[0]! } : outputs,
+    options,
+  );
+  return {
+    async run(cache, { words: values, rows: N, length: T }, { labels, gold }) {
+      const G = cache.lengths.length;
+      checkLengths(
+        model,
+        cache.lengths.map((length) => T && length + T),
+      );
+      const at = Float64Array.from(
+        { length: G * N * T },
+        (_, i) => cache.lengths[Math.floor(i / (N * T))]! + (i % T),
+      );
+      const out = await executable.run({
+        words: float32(values, [N, T, D]),
+        lengths: int64(cache.lengths),
+        positions: int64(at),
+        rows: int64(Array.from({ length: G * N }, (_, i) => (i + 1) * T - 1)),
+        labels: int64(labels),
+        gold: int64(gold.flatMap((label) => Array.from({ length: N }, () => label))),
+        ...cache.tensors,
+      });
+      return {
+        losses: floats(out.losses),
+        scores: floats(out.scores),
+        gradient: withGradient ? floats(out.gradient) : new Float32Array(0),
+      };
+    },
+    unload: () => executable.unload(),
+  };
+}
+
+/** Scores [S, C] of the label words from hidden states [S, D], and each row's loss [S]. */
+function answered(
+  { architecture }: LanguageModel,
+  w: Weights,
+  hidden: Tensor,
+  over: 'labels' | 'vocabulary',
+): { losses: Tensor; scores: Tensor } {
+  const scores = architecture.head(w, hidden, input('labels', ['C'], 'int64'));
+  const total = logSumExp(over === 'labels' ? scores : architecture.head(w, hidden)); // [S]
+  const gold = reshape(input('gold', ['S'], 'int64'), ['S', 1]);
+  return { losses: sub(total, reshape(takeAlong(scores, gold), ['S'])), scores };
+}
