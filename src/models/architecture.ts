@@ -87,10 +87,27 @@ export interface Weights {
   linear(x: Tensor, name: string): Tensor;
 }
 
+/** A linear module of the checkpoint, as a slice of rows of one of our matrices. */
+export interface LinearPart {
+  readonly role: 'q' | 'k' | 'v' | 'qkv' | 'o' | 'gate' | 'up' | 'down';
+  /** Its path in the checkpoint's own model: "model.layers.0.self_attn.q_proj". */
+  readonly module: string;
+  readonly rows: number;
+}
+
+/** One of our matrices [out, inner] and the modules that it joins. */
+export interface JoinedLinear {
+  readonly name: string;
+  readonly inner: number;
+  readonly parts: readonly LinearPart[];
+}
+
 export interface Architecture {
   readonly name: string;
   /** Prepared tensors; `hasTensor` tells what the checkpoint holds. */
   weights(config: ModelConfig, hasTensor: (name: string) => boolean): readonly WeightSpec[];
+  /** The linear layers of one transformer layer. */
+  linears(config: ModelConfig, layer: number): readonly JoinedLinear[];
   /** Word embeddings [R, D] of ids [R]: where virtual tokens stand beside words. */
   words(w: Weights, ids: Tensor): Tensor;
   /** Word embeddings [R, D] at positions [R] to what the first layer reads, [R, D]. */

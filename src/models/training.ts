@@ -5,11 +5,16 @@
  *
  * - `loadBranchTrainer`: N branches of word embeddings after each of G cached prefixes. The gradient
  *   flows through the branches' own positions alone.
+ * - `loadSequenceTrainer`: whole sequences, with virtual tokens anywhere in them and LoRA's factors
+ *   beside the weights.
  *
  * Losses are not averaged: gradients are those of the sum over all examples of the call, so that
  * calls can be added up. Left out: int8, and answers of several tokens.
  */
 import {
+  add,
+  cast,
+  equal,
   expand,
   float32,
   floats,
@@ -17,7 +22,11 @@ import {
   grad,
   input,
   int64,
+  integers,
   logSumExp,
+  matmul,
+  mul,
+  type Parameters,
   reduceSum,
   reshape,
   sub,
@@ -25,9 +34,10 @@ import {
   takeAlong,
 } from '../tensor/index.ts';
 import type { Weights } from './architecture.ts';
-import { branches } from './attention.ts';
+import { branches, sequences } from './attention.ts';
 import type { LanguageModel } from './language-model.ts';
-import { cacheInputs, checkLengths, type PrefixCache } from './programs.ts';
+import { type LoraOptions, withLora } from './lora.ts';
+import { cacheInputs, checkLengths, type PrefixCache, padRows } from './programs.ts';
 
 export interface TrainerOptions {
   /** What the answer's probability is taken over. @default 'labels' */
@@ -136,6 +146,118 @@ export async function loadBranchTrainer(
     },
     unload: () => executable.unload(),
   };
+}
+
+/** What a whole sequence trains: its learnt tensors by name, with their shapes. */
+export interface SequenceOptions extends TrainerOptions {
+  /** P: in sequences, the ids −1 … −P stand for them. They are learnt under the name "virtual". */
+  readonly virtualTokens?: number;
+  readonly lora?: LoraOptions;
+}
+
+export interface SequenceOutcome extends Outcome {
+  /** Of the summed losses with respect to what is learnt, by name. */
+  readonly gradients: Parameters;
+}
+
+export interface SequenceTrainer {
+  /** Shapes of what is learnt, by name. */
+  readonly shapes: Readonly<Record<string, readonly number[]>>;
+  /** `places`: where each sequence is answered, one index a sequence. */
+  run(
+    sequences: readonly (readonly number[])[],
+    answers: Answers & { readonly places: readonly number[] },
+    parameters: Parameters,
+  ): Promise<SequenceOutcome>;
+  unload(): Promise<void>;
+}
+
+export async function loadSequenceTrainer(
+  model: LanguageModel,
+  { over = 'labels', withGradient = true, virtualTokens = 0, lora, ...options }: SequenceOptions,
+): Promise<SequenceTrainer> {
+  const { config, architecture } = model;
+  const base = await model.weights();
+  const { weights: w, leaves: factors } = lora
+    ? withLora(base, architecture, lora)
+    : { weights: base, leaves: {} };
+  const virtual = input('virtual', [virtualTokens, config.width]);
+  const leaves: Record<string, Tensor> = virtualTokens > 0 ? { virtual, ...factors } : factors;
+  const flat = (name: string) => reshape(input(name, ['B', 'T'], 'int64'), ['B*T']);
+  const positions = flat('positions');
+  const rows = input('rows', ['S'], 'int64'); // flat index of each answer's place
+  const causal = config.kind === 'causal';
+  const lengths = input('lengths', ['B'], 'int64');
+  let words = architecture.words(w, flat('ids'));
+  if (virtualTokens > 0) words = withVirtual(words, virtual, flat('slots'));
+  const attend = sequences(config, ['B', 'T'], { causal, lengths });
+  const x = architecture.place(w, words, positions);
+  const hidden = architecture.forward(w, x, positions, attend, (t) => gather(t, rows));
+  const { losses, scores } = answered(model, w, hidden, over);
+  const names = Object.keys(leaves);
+  const gradients = withGradient ? grad(reduceSum(losses), Object.values(leaves)) : [];
+  const executable = await model.load(
+    {
+      losses,
+      scores,
+      ...Object.fromEntries(gradients.map((gradient, i) => [`d.${names[i]}`, gradient])),
+    },
+    options,
+  );
+  const needs = new Set(executable.program.inputs.map(({ name }) => name));
+  const shapes = Object.fromEntries(
+    Object.entries(leaves).map(([name, { shape }]) => [name, shape as number[]]),
+  );
+  return {
+    shapes,
+    async run(given, { places, labels, gold }, parameters) {
+      const all = lengthsOf(model, given);
+      const { ids, rows: B, length: T } = padRows(given);
+      const grid = (values: Float64Array) => int64(values, [B, T]);
+      const feeds = {
+        ids: grid(ids.map((id) => Math.max(0, id))),
+        slots: grid(ids.map((id) => Math.max(0, -id))),
+        positions: grid(ids.map((_, i) => i % T)),
+        lengths: int64(all),
+        rows: int64(places.map((place, b) => b * T + place)),
+        labels: int64(labels),
+        gold: int64(gold),
+        ...Object.fromEntries(names.map((n) => [n, float32(parameters[n]!, shapes[n]!)])),
+      };
+      const used = Object.entries(feeds).filter(([name]) => needs.has(name));
+      const out = await executable.run(Object.fromEntries(used));
+      return {
+        losses: floats(out.losses),
+        scores: floats(out.scores),
+        gradients: Object.fromEntries(
+          withGradient ? names.map((name) => [name, floats(out[`d.${name}`])]) : [],
+        ),
+      };
+    },
+    unload: () => executable.unload(),
+  };
+}
+
+function lengthsOf(model: LanguageModel, rows: readonly (readonly number[])[]): number[] {
+  const lengths = rows.map((row) => row.length);
+  checkLengths(model, lengths);
+  return lengths;
+}
+
+/**
+ * Word embeddings [R, D] with virtual tokens [P, D] at `slots` [R] (0: the word stays). As a product
+ * with a one-hot matrix, so that the gradient is one too.
+ */
+function withVirtual(words: Tensor, virtual: Tensor, slots: Tensor): Tensor {
+  const P = virtual.shape[0] as number;
+  const column = reshape(slots, [-1, 1]);
+  const numbers = integers(
+    Array.from({ length: P }, (_, i) => i + 1),
+    [1, P],
+  );
+  const chosen = cast(equal(column, numbers), 'float32'); // [R, P]
+  const isWord = cast(equal(column, integers([0], [1, 1])), 'float32'); // [R, 1]
+  return add(mul(words, isWord), matmul(chosen, virtual));
 }
 
 /** Scores [S, C] of the label words from hidden states [S, D], and each row's loss [S]. */

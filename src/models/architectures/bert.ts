@@ -12,7 +12,7 @@ import {
   split,
   type Tensor,
 } from '../../tensor/index.ts';
-import type { Architecture, WeightReader, WeightSpec } from '../architecture.ts';
+import type { Architecture, LinearPart, WeightReader, WeightSpec } from '../architecture.ts';
 
 function maskedArchitecture(name: 'bert' | 'roberta'): Architecture {
   const head =
@@ -69,6 +69,32 @@ function maskedArchitecture(name: 'bert' | 'roberta'): Architecture {
         );
       }
       return specs;
+    },
+
+    linears({ width, innerWidth }, layer) {
+      const at = `${name}.encoder.layer.${layer}`;
+      const part = (role: LinearPart['role'], module: string, rows: number) => ({
+        role,
+        module: `${at}.${module}`,
+        rows,
+      });
+      const qkv = (['query', 'key', 'value'] as const).map((module, i) =>
+        part((['q', 'k', 'v'] as const)[i]!, `attention.self.${module}`, width),
+      );
+      return [
+        { name: `${layer}.qkv`, inner: width, parts: qkv },
+        {
+          name: `${layer}.out`,
+          inner: width,
+          parts: [part('o', 'attention.output.dense', width)],
+        },
+        {
+          name: `${layer}.up`,
+          inner: width,
+          parts: [part('up', 'intermediate.dense', innerWidth)],
+        },
+        { name: `${layer}.down`, inner: innerWidth, parts: [part('down', 'output.dense', width)] },
+      ];
     },
 
     words: (w, ids) => gather(w.get('embedding'), ids),

@@ -9,7 +9,7 @@ import {
   split,
   type Tensor,
 } from '../../tensor/index.ts';
-import type { Architecture, WeightSpec } from '../architecture.ts';
+import type { Architecture, LinearPart, WeightSpec } from '../architecture.ts';
 import { transposed } from '../gguf-names.ts';
 
 export const gpt2: Architecture = {
@@ -59,6 +59,25 @@ export const gpt2: Architecture = {
       );
     }
     return specs;
+  },
+
+  linears({ width, innerWidth }, layer) {
+    const own = (
+      name: string,
+      module: string,
+      role: LinearPart['role'],
+      size: [number, number],
+    ) => ({
+      name: `${layer}.${name}`,
+      inner: size[1],
+      parts: [{ role, module: `transformer.h.${layer}.${module}`, rows: size[0] }],
+    });
+    return [
+      own('qkv', 'attn.c_attn', 'qkv', [3 * width, width]),
+      own('out', 'attn.c_proj', 'o', [width, width]),
+      own('up', 'mlp.c_fc', 'up', [innerWidth, width]),
+      own('down', 'mlp.c_proj', 'down', [width, innerWidth]),
+    ];
   },
 
   words: (w, ids) => gather(w.get('embedding'), ids),

@@ -19,6 +19,7 @@ import {
 } from '../../tensor/index.ts';
 import type {
   Architecture,
+  LinearPart,
   ModelConfig,
   WeightReader,
   WeightSpec,
@@ -70,6 +71,24 @@ export const llama: Architecture = {
       }
     }
     return specs;
+  },
+
+  linears({ width, innerWidth, heads, kvHeads, headWidth }, layer) {
+    const at = `model.layers.${layer}`;
+    const own = (role: LinearPart['role'], half: 'self_attn' | 'mlp', rows: number) => ({
+      role,
+      module: `${at}.${half}.${role}_proj`,
+      rows,
+    });
+    const [q, kv] = [heads * headWidth, kvHeads * headWidth];
+    const qkv = [own('q', 'self_attn', q), own('k', 'self_attn', kv), own('v', 'self_attn', kv)];
+    const gateUp = [own('gate', 'mlp', innerWidth), own('up', 'mlp', innerWidth)];
+    return [
+      { name: `${layer}.qkv`, inner: width, parts: qkv },
+      { name: `${layer}.out`, inner: q, parts: [own('o', 'self_attn', width)] },
+      { name: `${layer}.gate_up`, inner: width, parts: gateUp },
+      { name: `${layer}.down`, inner: innerWidth, parts: [own('down', 'mlp', width)] },
+    ];
   },
 
   words(w, ids) {
