@@ -125,3 +125,12 @@ export interface Architecture {
   /** Logits [R, V], or [R, C] for the vocabulary rows `ids` [C] alone. */
   head(w: Weights, hidden: Tensor, ids?: Tensor): Tensor;
 }
+
+/** What the first layer reads of ids [R] at positions [R]. */
+export function embed(
+  { words, place }: Architecture,
+  w: Weights,
+  { ids, positions }: { readonly ids: Tensor; readonly positions: Tensor },
+): Tensor {
+  return place(w, words(w, ids), positions);
+}

@@ -14,7 +14,7 @@ import {
   type Tensor,
 } from '../tensor/index.ts';
 import { createRng } from '../util/rng.ts';
-import type { Weights } from './architecture.ts';
+import { embed, type Weights } from './architecture.ts';
 import { sequences } from './attention.ts';
 import type { Maxima } from './int8-weights.ts';
 import type { LanguageModel } from './language-model.ts';
@@ -54,7 +54,7 @@ export async function calibrate(model: LanguageModel): Promise<Maxima> {
     lengths,
   });
   const { architecture } = model;
-  const x = architecture.embed(watching, flat(ids), flat(positions));
+  const x = embed(architecture, watching, { ids: flat(ids), positions: flat(positions) });
   architecture.head(watching, architecture.forward(watching, x, flat(positions), attend));
   const executable = await model.load(seen, { prepack: false });
   const B = rows.length;

@@ -19,7 +19,7 @@ import {
   sub,
   type Tensor,
 } from '../tensor/index.ts';
-import type { ModelConfig, Weights } from './architecture.ts';
+import { embed, type ModelConfig, type Weights } from './architecture.ts';
 import { branches, type LayerCache, sequences } from './attention.ts';
 import type { LanguageModel } from './language-model.ts';
 import type { Precision } from './prepared-weights.ts';
@@ -90,7 +90,7 @@ export async function loadScorer(
   const flat = (t: Tensor) => reshape(t, ['B*T']);
   const causal = model.config.kind === 'causal';
   const attend = sequences(model.config, ['B', 'T'], { causal, lengths });
-  const x = embed(model, w, { ids: flat(ids), positions: flat(positions) });
+  const x = embed(model.architecture, w, { ids: flat(ids), positions: flat(positions) });
   const hidden = model.architecture.forward(w, x, flat(positions), attend, (t) => gather(t, rows));
   const out = wanted(want, model, w, hidden);
   const executable = await model.load({ out }, options);
@@ -156,7 +156,7 @@ export async function loadPrefiller(
       outputs[`v.${layer}`] = v;
     },
   });
-  const x = embed(model, w, { ids: flat(ids), positions: flat(positions) });
+  const x = embed(model.architecture, w, { ids: flat(ids), positions: flat(positions) });
   model.architecture.forward(w, x, flat(positions), attend);
   // The last layer's output is not asked for, so it is not computed.
   const executable = await model.load(outputs, options);
@@ -209,7 +209,7 @@ export async function loadBrancher(
   const lengths = input('lengths', ['G'], 'int64');
   const rows = input('rows', ['S'], 'int64'); // flat index of each branch's last token
   const attend = branches(config, { G: 'G', N: 'N', T: 'T', L: 'L' }, cacheInputs(config), lengths);
-  const x = embed(model, w, { ids: rowIds, positions });
+  const x = embed(model.architecture, w, { ids: rowIds, positions });
   const hidden = architecture.forward(w, x, positions, attend, (t) => gather(t, rows));
   const out = wanted(want, model, w, hidden);
   const executable = await model.load({ out, shape: ids }, options);
@@ -274,15 +274,6 @@ async function runBranches(
     { outputs: ['out'] },
   );
   return floats(out.out);
-}
-
-/** What the first layer reads of ids [R] at positions [R]. */
-function embed(
-  { architecture }: LanguageModel,
-  w: Weights,
-  { ids, positions }: { ids: Tensor; positions: Tensor },
-): Tensor {
-  return architecture.place(w, architecture.words(w, ids), positions);
 }
 
 /** The graph of what is wanted of hidden states [S, D]. */

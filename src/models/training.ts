@@ -23,13 +23,13 @@ import {
   input,
   int64,
   integers,
-  logSumExp,
+  logSoftmax,
   matmul,
   mul,
+  neg,
   type Parameters,
   reduceSum,
   reshape,
-  sub,
   type Tensor,
   takeAlong,
 } from '../tensor/index.ts';
@@ -267,8 +267,11 @@ function answered(
   hidden: Tensor,
   over: 'labels' | 'vocabulary',
 ): { losses: Tensor; scores: Tensor } {
-  const scores = architecture.head(w, hidden, input('labels', ['C'], 'int64'));
-  const total = logSumExp(over === 'labels' ? scores : architecture.head(w, hidden)); // [S]
-  const gold = reshape(input('gold', ['S'], 'int64'), ['S', 1]);
-  return { losses: sub(total, reshape(takeAlong(scores, gold), ['S'])), scores };
+  const labels = input('labels', ['C'], 'int64');
+  const gold = input('gold', ['S'], 'int64');
+  const scores = architecture.head(w, hidden, labels);
+  // Not logSumExp: the engine adds a whole vocabulary up one by one, which costs four digits.
+  const logProbs = logSoftmax(over === 'labels' ? scores : architecture.head(w, hidden));
+  const right = reshape(over === 'labels' ? gold : gather(labels, gold), ['S', 1]);
+  return { losses: neg(reshape(takeAlong(logProbs, right), ['S'])), scores };
 }

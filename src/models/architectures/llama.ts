@@ -74,20 +74,20 @@ export const llama: Architecture = {
   },
 
   linears({ width, innerWidth, heads, kvHeads, headWidth }, layer) {
-    const at = `model.layers.${layer}`;
-    const own = (role: LinearPart['role'], half: 'self_attn' | 'mlp', rows: number) => ({
-      role,
-      module: `${at}.${half}.${role}_proj`,
-      rows,
-    });
     const [q, kv] = [heads * headWidth, kvHeads * headWidth];
-    const qkv = [own('q', 'self_attn', q), own('k', 'self_attn', kv), own('v', 'self_attn', kv)];
-    const gateUp = [own('gate', 'mlp', innerWidth), own('up', 'mlp', innerWidth)];
+    const own = (role: LinearPart['role'], half: 'self_attn' | 'mlp', size: [number, number]) => ({
+      name: `${layer}.${role === 'o' ? 'out' : role}`,
+      inner: size[1],
+      parts: [{ role, module: `model.layers.${layer}.${half}.${role}_proj`, rows: size[0] }],
+    });
     return [
-      { name: `${layer}.qkv`, inner: width, parts: qkv },
-      { name: `${layer}.out`, inner: q, parts: [own('o', 'self_attn', width)] },
-      { name: `${layer}.gate_up`, inner: width, parts: gateUp },
-      { name: `${layer}.down`, inner: innerWidth, parts: [own('down', 'mlp', width)] },
+      own('q', 'self_attn', [q, width]),
+      own('k', 'self_attn', [kv, width]),
+      own('v', 'self_attn', [kv, width]),
+      own('o', 'self_attn', [width, q]),
+      own('gate', 'mlp', [innerWidth, width]),
+      own('up', 'mlp', [innerWidth, width]),
+      own('down', 'mlp', [width, innerWidth]),
     ];
   },
 
