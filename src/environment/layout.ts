@@ -46,7 +46,8 @@ export function layoutOf(task: Task, kind: 'causal' | 'masked', tokenizer: Token
   const sides = (input: string) => splitAtPrompt(task.template, input, mask);
   const lead = sides('x').before.endsWith(' ') ? ' ' : '';
   const cut = (text: string) => (lead ? text.slice(0, -1) : text);
-  const bos = bosIds(tokenizer);
+  // A masked text is framed as a whole.
+  const bos = isMasked ? [] : bosIds(tokenizer);
   const order = isMasked
     ? 'masked'
     : sides('').before === sides('x').before
