@@ -1,7 +1,9 @@
 /** whetstone/methods: every way to find a prompt, one file each and one line here. */
+import { fineTune } from './fine-tune.ts';
 import { manual } from './manual.ts';
 import { policyGradient } from './policy-gradient.ts';
 import { random } from './random.ts';
+import { softPrompt } from './soft-prompt.ts';
 import { softQ } from './soft-q.ts';
 
 export const methods = {
@@ -9,6 +11,8 @@ export const methods = {
   'policy-gradient': policyGradient,
   manual,
   random,
+  'soft-prompt': softPrompt,
+  'fine-tune': fineTune,
 } as const;
 
 export type MethodName = keyof typeof methods;
@@ -16,7 +20,13 @@ export type MethodName = keyof typeof methods;
 export { Budget } from './budget.ts';
 export { type Candidate, CandidatePool } from './candidate-pool.ts';
 export { humanCandidates } from './manual.ts';
-export type { LmKind, Method, MethodContext, StepReport } from './method.ts';
+export type {
+  LmKind,
+  Method,
+  MethodContext,
+  SolutionContext,
+  StepReport,
+} from './method.ts';
 export {
   type Solution,
   type SolutionKind,

@@ -40,6 +40,9 @@ export interface MethodContext {
 
 export type LmKind = 'causal' | 'masked';
 
+/** What a tensor needs to be scored. */
+export type SolutionContext = Pick<MethodContext, 'task' | 'taskLm' | 'reward'>;
+
 export interface StepReport {
   readonly step: number;
   /** Texts of the step; empty for methods that write none. */
@@ -72,6 +75,8 @@ export interface Method<Options = unknown> {
    */
   leastEvaluations?(options: NoInfer<Options>, trainExamples: number): number;
   run(context: MethodContext, options: Options): AsyncIterable<StepReport>;
+  /** Opens what it saved, where that is no text. */
+  open?(path: string, context: SolutionContext): Promise<TensorSolution>;
 }
 
 /** Declares a method; its options' type comes from their schema. */

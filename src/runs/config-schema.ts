@@ -14,7 +14,12 @@ export const configSchema = z.strictObject({
   taskLm: model.default(`local:${DEFAULT_MODEL}`).describe('The frozen LM that reads the prompt'),
   policyLm: model.default(`local:${DEFAULT_MODEL}`).describe('The LM that writes prompts'),
   method: z
-    .looseObject({ name: z.string().min(1).describe('soft-q, policy-gradient, manual or random') })
+    .looseObject({
+      name: z
+        .string()
+        .min(1)
+        .describe('soft-q, policy-gradient, manual, random, soft-prompt or fine-tune'),
+    })
     .default({ name: 'policy-gradient' })
     .describe('How the prompt is found; other keys are options of the method'),
   methods: z

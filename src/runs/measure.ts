@@ -1,5 +1,5 @@
-/** Scores of texts on a split, with intervals: what every report is made of. */
-import type { Environment, PromptScore } from '../environment/index.ts';
+/** Scores on a split, with intervals: what every report is made of. */
+import type { PromptScore } from '../environment/index.ts';
 import { wilsonInterval } from '../statistics/index.ts';
 import type { SplitScore } from './events.ts';
 
@@ -11,10 +11,4 @@ export function splitScore({
   const total = predicted.length;
   const { low, high } = wilsonInterval(Math.round(accuracy * total), total);
   return { score: accuracy, interval: [low, high], examples: total };
-}
-
-/** One text measured afresh. */
-export async function measure(environment: Environment, text: string): Promise<PromptScore> {
-  const [score] = await environment.evaluate([text]);
-  return score!;
 }

@@ -1,6 +1,7 @@
 /** What a run works with, opened from a configuration: engine, language models, task. */
 import { Environment, type Layout, layoutOf, TaskLmPrograms } from '../environment/index.ts';
 import { ConfigError } from '../errors.ts';
+import type { SolutionContext } from '../methods/index.ts';
 import type { LanguageModel } from '../models/language-model.ts';
 import type { Precision } from '../models/prepared-weights.ts';
 import { actionSpaceOf, describeTask, Policy, type PolicyOptions } from '../policy/index.ts';
@@ -108,6 +109,11 @@ export class Workbench {
 
   private taskWith(template: string | undefined): Task {
     return template === undefined ? this.task : { ...this.task, template: parseTemplate(template) };
+  }
+
+  /** What a tensor needs to be scored. */
+  get solutionContext(): SolutionContext {
+    return { task: this.task, taskLm: this.taskLm, reward: rewards[this.loaded.config.reward] };
   }
 
   /** A fresh policy that reads the task's description. */

@@ -1,20 +1,28 @@
-/** `whetstone evaluate`: scores one prompt on one split. */
+/** `whetstone evaluate`: scores a prompt, a saved tensor or a run's result on one split. */
 import { type Command, Option } from 'commander';
+import { ConfigError } from '../../errors.ts';
+import type { Subject } from '../../runs/evaluate.ts';
 import type { SplitName } from '../../runs/events.ts';
 import { withJson, withSet } from '../options.ts';
 import { session } from '../session.ts';
 
 interface Options {
-  readonly prompt: string;
+  readonly prompt?: string;
+  readonly softPrompt?: string;
+  readonly adapter?: string;
+  readonly run?: string;
   readonly split: SplitName;
   readonly set?: string[];
 }
 
 export function defineEvaluate(program: Command): void {
   withJson(withSet(program.command('evaluate')))
-    .description('score one prompt on a split, in float32')
+    .description('score a prompt or what a run found on a split, in float32')
     .argument('[config]', 'configuration file', 'whetstone.yaml')
-    .requiredOption('--prompt <text>', 'the prompt, as it goes into the template')
+    .option('--prompt <text>', 'the prompt, as it goes into the template')
+    .option('--soft-prompt <file>', 'a soft-prompt.safetensors of the method soft-prompt')
+    .option('--adapter <file>', 'an adapter_model.safetensors of the method fine-tune')
+    .option('--run <id>', 'what a run found: its id, the start of it, or "last"')
     .addOption(
       new Option('--split <name>', 'which examples; look at test as rarely as you can')
         .choices(['train', 'validation', 'test'])
@@ -31,8 +39,9 @@ async function runEvaluate(path: string, options: Options): Promise<void> {
     import('../show.ts'),
   ]);
   const loaded = await loadConfig(path, { set: options.set });
-  const { prompt, split } = options;
-  const result = await evaluate(loaded, { prompt, split, onEvent: showRun(session()), signal });
+  const { split } = options;
+  const subject = await subjectOf(options);
+  const result = await evaluate(loaded, { subject, split, onEvent: showRun(session()), signal });
   const [{ renderTable }, { formatScore, formatShare }, { quote }] = await Promise.all([
     import('../render/table.ts'),
     import('../../util/format.ts'),
@@ -50,7 +59,27 @@ async function runEvaluate(path: string, options: Options): Promise<void> {
     { style: style.out, width },
   );
   const score = style.out.bold(formatScore(result));
-  print(`${quote(prompt)} on ${split}: ${score}, ${result.examples} examples, 95% interval`);
+  print(`${quote(result.prompt)} on ${split}: ${score}, ${result.examples} examples, 95% interval`);
   for (const line of table) print(line);
   emit(result);
+}
+
+/** @throws ConfigError unless exactly one thing to score is named */
+async function subjectOf({ prompt, softPrompt, adapter, run }: Options): Promise<Subject> {
+  const given = [prompt, softPrompt, adapter, run].filter((value) => value !== undefined);
+  if (given.length !== 1) {
+    throw new ConfigError(
+      `evaluate: expected one of --prompt, --soft-prompt, --adapter and --run, got ${given.length}`,
+    );
+  }
+  if (prompt !== undefined) return { prompt };
+  if (softPrompt !== undefined) return { file: softPrompt, method: 'soft-prompt' };
+  if (adapter !== undefined) return { file: adapter, method: 'fine-tune' };
+  const { openStore } = await import('../../runs/store.ts');
+  const store = await openStore();
+  try {
+    return { run: store.getRun(run!) };
+  } finally {
+    store.close();
+  }
 }

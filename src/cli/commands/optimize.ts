@@ -1,6 +1,7 @@
 /** `whetstone optimize`: finds a prompt for the configured task. */
 import type { Command } from 'commander';
 import type { LoadedConfig } from '../../runs/config.ts';
+import type { OptimizeResult } from '../../runs/events.ts';
 import { withJson, withSet } from '../options.ts';
 import { session } from '../session.ts';
 
@@ -15,8 +16,10 @@ export function defineOptimize(program: Command): void {
     .action(async (path: string, options: Options) => {
       const { loadConfig } = await import('../../runs/config.ts');
       const loaded = await loadConfig(path, { set: options.set });
-      await runOptimize(loaded, (prompt) => [
-        `whetstone evaluate ${path} --prompt ${shellQuote(prompt)} --split test`,
+      await runOptimize(loaded, ({ prompt, kindOfResult }) => [
+        kindOfResult === 'text'
+          ? `whetstone evaluate ${path} --prompt ${shellQuote(prompt)} --split test`
+          : `whetstone evaluate ${path} --run last --split test`,
         'whetstone runs show last',
       ]);
     });
@@ -25,7 +28,7 @@ export function defineOptimize(program: Command): void {
 /** Optimises, shows the run, records it, and prints the result; shared with the demo. */
 export async function runOptimize(
   loaded: LoadedConfig,
-  nextSteps: (prompt: string) => readonly string[],
+  nextSteps: (result: OptimizeResult) => readonly string[],
   limits: { totalSeconds?: number | undefined } = {},
 ): Promise<void> {
   const { region, signal, ...out } = session();
@@ -45,7 +48,7 @@ export async function runOptimize(
     });
     region.close();
     const { style, width } = out;
-    const next = nextSteps(result.prompt);
+    const next = nextSteps(result);
     for (const line of resultLines(result, { style: style.out, width, next })) out.print(line);
     out.emit(result);
   } finally {
