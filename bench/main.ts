@@ -16,24 +16,42 @@ try {
     },
   });
   const name = positionals[0] ?? '';
-  if (name === 'reward') {
-    if (!values.data) throw new ConfigError('bench reward: name a folder with train.tsv by --data');
-    const { benchReward } = await import('./reward.ts');
-    const result = await benchReward(values.model, values.data, Number(values.prompts));
-    console.log(JSON.stringify(result));
-  } else if (name === 'triad') {
-    const { benchTriad } = await import('./triad.ts');
-    const { triadTable } = await import('./triad-outcome.ts');
-    const lines: object[] = [];
-    const counts = { steps: Number(values.steps), seeds: Number(values.seeds) };
-    for await (const line of benchTriad(counts)) {
-      lines.push(line);
-      if (!values.table) console.log(JSON.stringify(line));
-    }
-    if (values.table) console.log(triadTable(lines));
-  } else {
-    throw new ConfigError(`bench: there is no benchmark "${name}", known are reward and triad`);
+  const { model } = values;
+  const data = () => {
+    if (values.data) return values.data;
+    throw new ConfigError(`bench ${name}: name a folder with train.tsv by --data`);
+  };
+  const print = (result: object) => console.log(JSON.stringify(result));
+  const benches: Record<string, () => Promise<void>> = {
+    reward: async () => {
+      const { benchReward } = await import('./reward.ts');
+      print(await benchReward(model, data(), Number(values.prompts)));
+    },
+    'soft-prompt': async () => {
+      const { benchSoftPrompt } = await import('./gradients.ts');
+      print(await benchSoftPrompt(model, data()));
+    },
+    gradient: async () => {
+      const { benchGradient } = await import('./gradients.ts');
+      print(await benchGradient(model, data()));
+    },
+    triad: async () => {
+      const { benchTriad } = await import('./triad.ts');
+      const { triadTable } = await import('./triad-outcome.ts');
+      const lines: object[] = [];
+      const counts = { steps: Number(values.steps), seeds: Number(values.seeds) };
+      for await (const line of benchTriad(counts)) {
+        lines.push(line);
+        if (!values.table) print(line);
+      }
+      if (values.table) console.log(triadTable(lines));
+    },
+  };
+  if (!Object.hasOwn(benches, name)) {
+    const known = Object.keys(benches).join(', ');
+    throw new ConfigError(`bench: there is no benchmark "${name}", known are ${known}`);
   }
+  await benches[name]!();
   process.exit(0);
 } catch (error) {
   const isUsage = error instanceof TypeError;

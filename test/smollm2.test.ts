@@ -7,6 +7,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { differenceFromPyTorch } from '../bench/gradients.ts';
 import { LanguageModel } from '../src/models/language-model.ts';
 import { DEFAULT_MODEL } from '../src/models/model-registry.ts';
 import { resolveModel } from '../src/models/model-store.ts';
@@ -66,6 +67,10 @@ describe.skipIf(found?.kind !== 'gguf')(`${DEFAULT_MODEL} from the model store`,
     const cached = await brancher.run(cache, [ids.slice(7)]);
     const whole = scores.subarray(cached.length, 2 * cached.length);
     expect(distance(cached, whole)).toBeLessThan(1e-4);
+  });
+
+  it('gives PyTorch’s gradient of a soft prompt', async () => {
+    expect(await differenceFromPyTorch(model)).toBeLessThan(1e-4);
   });
 
   it('keeps close to float32 in int8, as the search uses it', async () => {
