@@ -162,6 +162,43 @@ describe('Ctrl-C', () => {
   });
 });
 
+describe('Ctrl-C twice', () => {
+  it('ends a run at once, without a word from the native library, and the run is there', async () => {
+    const lm = join(packageRoot(), 'test', 'fixtures', 'models', 'llama');
+    const rows = Array.from({ length: 400 }, (_, i) => `w${i % 90} w${(i * 7) % 89} w${i % 83},${i % 2}`);
+    await writeFile(join(folder, 'data.csv'), `text,label\n${rows.join('\n')}\n`);
+    const task = { data: 'data.csv', labels: { 0: 'w1', 1: 'w2' } };
+    const method = { name: 'random', batchSize: 256, examplesPerStep: 400 };
+    await writeFile(
+      join(folder, 'w.yaml'),
+      JSON.stringify({ task, taskLm: lm, policyLm: lm, method, budget: { minutes: 1 } }),
+    );
+    const env = {
+      ...process.env,
+      WHETSTONE_HOME: join(folder, 'home'),
+      WHETSTONE_MODELS: join(folder, 'home', 'models'),
+    };
+    const child = spawn(process.execPath, [built, 'optimize', 'w.yaml', '--json'], {
+      cwd: folder,
+      env,
+    });
+    let err = '';
+    let isSent = false;
+    child.stderr.on('data', (chunk) => {
+      err += chunk;
+      if (err.includes('press Ctrl-C again')) child.kill('SIGINT');
+    });
+    child.stdout.on('data', (chunk) => {
+      if (!isSent && String(chunk).includes('"kind":"step"')) isSent = child.kill('SIGINT');
+    });
+    const signal = await new Promise((resolve) => child.on('close', (_, by) => resolve(by)));
+    expect(signal).toBe('SIGINT'); // a shell calls that 130
+    expect(err.trim()).toBe('stopping after this step; press Ctrl-C again to stop at once');
+    const { out } = await whetstone('runs', 'list', '--json');
+    expect(lastLine(out).runs).toMatchObject([{ state: 'interrupted' }]);
+  });
+});
+
 describe.skipIf(!existsSync(demoFolder()))('init', () => {
   it('writes a configuration that holds, and overwrites nothing unasked', async () => {
     expect(await whetstone('init')).toMatchObject({ code: 0, err: '' });

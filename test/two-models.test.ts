@@ -2,9 +2,9 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { loadConfig } from '../src/runs/config.ts';
-import type { RunEvent, StepEvent } from '../src/runs/events.ts';
+import type { OptimizeResult, RunEvent, StepEvent } from '../src/runs/events.ts';
 import { optimize } from '../src/runs/optimize.ts';
 import { openStore } from '../src/runs/store.ts';
 import { fixtures } from './tiny-models.ts';
@@ -36,27 +36,43 @@ function rows(count: number): string {
   return `text,label\n${[...new Set(lines)].join('\n')}\n`;
 }
 
-async function run(config: object, examples = 48, totalSeconds?: number) {
+interface Options {
+  readonly totalSeconds?: number;
+  /** Aborts the run at the first event that it is true of. */
+  readonly stopAt?: (event: RunEvent) => boolean;
+}
+
+/** A run of `config` on so many examples; what it threw, if it did. */
+async function attempt(config: object, examples = 48, { totalSeconds, stopAt }: Options = {}) {
   await writeFile(join(folder, 'data.csv'), rows(examples));
   const path = join(folder, 'whetstone.yaml');
   const task = { data: 'data.csv', labels: { 0: 'w1', 1: 'w2' } };
-  await writeFile(
-    path,
-    JSON.stringify({ task, budget: { evaluations: 400, minutes: 1 }, ...config }),
-  );
+  const budget = { evaluations: 400, minutes: 1 };
+  await writeFile(path, JSON.stringify({ task, budget, ...config }));
   const store = await openStore(join(folder, 'home'));
   const events: RunEvent[] = [];
+  const stop = new AbortController();
+  const onEvent = (event: RunEvent) => {
+    events.push(event);
+    if (stopAt?.(event)) stop.abort();
+  };
+  let [result, error]: [OptimizeResult?, unknown?] = [];
   try {
     const loaded = await loadConfig(path);
-    const result = await optimize(loaded, {
-      store,
-      totalSeconds,
-      onEvent: (event) => events.push(event),
-    });
-    return { result, events, runs: store.listRuns() };
-  } finally {
-    store.close();
+    result = await optimize(loaded, { store, totalSeconds, onEvent, signal: stop.signal });
+  } catch (thrown) {
+    error = thrown;
   }
+  const runs = store.listRuns();
+  store.close();
+  return { result, events, runs, error };
+}
+
+/** The same where it must succeed. */
+async function run(config: object, examples?: number, options?: Options) {
+  const { error, result, ...rest } = await attempt(config, examples, options);
+  if (error) throw error;
+  return { ...rest, result: result! };
 }
 
 const steps = (events: readonly RunEvent[]) =>
@@ -137,9 +153,48 @@ it('shortens the search and the end of it where they must end in time', async ()
     method: { name: 'random' },
     budget: { minutes: 1, evaluations: 300 },
   };
-  const { result, events } = await run(config, 600, 0.001);
+  const { result, events } = await run(config, 600, { totalSeconds: 0.001 });
   const warnings = events.flatMap((event) => (event.kind === 'warning' ? [event.message] : []));
   expect(warnings.join()).toMatch(/the search is shortened to 15 s.*100 of 1\d\d test examples/);
   expect(result.rows?.map(({ method }) => method)).toContain('best of 8 human prompts');
   expect(result.test.examples).toBe(100);
+});
+
+it('measures what a race of human prompts had when its budget ended', async () => {
+  const lm = model('llama');
+  const method = { name: 'manual', prompts: ['w3', 'w4', 'w5'] };
+  const { result } = await run(
+    { taskLm: lm, policyLm: lm, method, budget: { evaluations: 1 } },
+    120,
+  );
+  expect(['w3', 'w4', 'w5']).toContain(result.prompt);
+});
+
+describe('Ctrl-C', () => {
+  const config = () => ({
+    taskLm: model('llama'),
+    policyLm: model('llama'),
+    method: { name: 'random', batchSize: 8 },
+  });
+
+  it.each(['scoring human prompts', 'scoring finalists', 'opening the sealed'])(
+    'while it is %s ends the run and records that',
+    async (phase) => {
+      const { events, runs, error } = await attempt(config(), 48, {
+        stopAt: (event) => event.kind === 'progress' && event.phase.startsWith(phase),
+      });
+      expect(error).toMatchObject({ name: 'AbortError' });
+      expect(runs).toMatchObject([{ state: 'interrupted' }]);
+      expect(events.map(({ kind }) => kind)).not.toContain('result');
+    },
+  );
+
+  it('while it searches measures what was found', async () => {
+    const { result, runs, error } = await attempt(config(), 48, {
+      stopAt: ({ kind }) => kind === 'step',
+    });
+    expect(error).toBeUndefined();
+    expect(result?.prompt).toMatch(/^w\d+/);
+    expect(runs).toMatchObject([{ state: 'done' }]);
+  });
 });

@@ -85,13 +85,18 @@ function quietOnClosedPipe(): void {
   }
 }
 
-/** First signal: abort and let the work finish. Second: out, at once. */
+/**
+ * First signal: abort and let the work finish. Second: out at once, by the signal itself (130 to a
+ * shell), since an ordinary exit waits for the engine's thread, which breaks when it is cut short.
+ */
 function onSignals(stop: AbortController, note: (line: string) => void): void {
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.on(name, () => {
       if (stop.signal.aborted) {
         restoreCursor();
-        process.exit(130);
+        process.removeAllListeners('SIGINT');
+        process.kill(process.pid, 'SIGINT');
+        return;
       }
       stop.abort();
       note('stopping after this step; press Ctrl-C again to stop at once');

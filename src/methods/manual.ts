@@ -4,6 +4,7 @@
  * halving, arXiv 1502.07943).
  */
 import { z } from 'zod';
+import type { Prompt, PromptScore } from '../environment/index.ts';
 import { method } from './method.ts';
 
 /** Prompts that people write for tasks of this kind, after the input or before it. */
@@ -52,16 +53,21 @@ export const manual = method({
     const blocks = rng.shuffle(Array.from({ length: environment.blockCount }, (_, i) => i));
     let alive = [...new Set(prompts)].map((text) => ({ text }));
     let width = Math.min(2, blocks.length);
-    for (let step = 1; budget.isOpen; step++) {
-      const scores = await environment.step(alive, { blocks: blocks.slice(0, width) });
-      const tried = alive.map((prompt, i) => ({ prompt, score: scores[i]! }));
-      tried.sort((a, b) => b.score.reward - a.score.reward);
-      const isLast = width === blocks.length;
-      if (isLast) for (const { prompt, score } of tried) pool.add(prompt, score);
-      yield { step, tried };
-      if (isLast) return;
-      alive = tried.slice(0, Math.max(4, Math.ceil(tried.length / 2))).map(({ prompt }) => prompt);
-      width = Math.min(blocks.length, width * 2);
+    let tried: { prompt: Prompt; score: PromptScore }[] = [];
+    try {
+      for (let step = 1; budget.isOpen; step++) {
+        const scores = await environment.step(alive, { blocks: blocks.slice(0, width) });
+        tried = alive.map((prompt, i) => ({ prompt, score: scores[i]! }));
+        tried.sort((a, b) => b.score.reward - a.score.reward);
+        yield { step, tried };
+        if (width === blocks.length) return;
+        const half = Math.max(4, Math.ceil(tried.length / 2));
+        alive = tried.slice(0, half).map(({ prompt }) => prompt);
+        width = Math.min(blocks.length, width * 2);
+      }
+    } finally {
+      // The last round alone, whether or not it was the whole of it: earlier ones saw fewer examples.
+      for (const { prompt, score } of tried) pool.add(prompt, score);
     }
   },
 });

@@ -63,6 +63,7 @@ export async function optimize(
     emit(startEvent(runId, bench, { method, config }));
     for (const message of bench.task.warnings) emit({ kind: 'warning', message });
     const yardsticks = await scoreHumans({ bench, emit, signal }, options.totalSeconds);
+    emit({ kind: 'progress', phase: 'preparing the search', done: 0, unit: 'steps' });
     const plan = timePlan(bench, yardsticks.pace, ends);
     const limited = withinTime(config, plan, emit);
     const found = await search({ bench, config: limited, method, methodOptions, emit, signal });
