@@ -1,90 +1,185 @@
-/** Gradients against central differences, computed by the engine itself. */
+/**
+ * Every op of the table, against float64: the engine's forward, the gradients against central
+ * differences, the gradients of those, and the emitted gradients against the evaluated ones.
+ */
 import { afterAll, describe, expect, it } from 'vitest';
+import { sizeOf } from '../src/tensor/dims.ts';
+import { topologicalOrder } from '../src/tensor/graph.ts';
 import * as t from '../src/tensor/index.ts';
 import {
+  centralDifferences,
   Engine,
   emitProgram,
-  float32,
-  floats,
+  evaluate,
   grad,
+  type HostTensor,
   input,
+  ops,
   type Tensor,
+  type Value,
+  type Values,
+  value,
 } from '../src/tensor/index.ts';
 import { createRng } from '../src/util/rng.ts';
+import { type Given, modelCases, type OpCase, opCases, symbols } from './support/op-cases.ts';
+
+/** Ops through which no gradient flows, and why none should. */
+const withoutDerivative: Record<string, string> = {
+  greaterOrEqual: 'a truth value is constant wherever it does not jump',
+  equal: 'a truth value is constant wherever it does not jump',
+  range: 'has no inputs',
+  elementCount: 'has no inputs',
+  int8Matmul: 'rounds its activations; training runs in float32',
+};
+/** Ops that declare another derivative than that of what they compute: they have their own test. */
+const declared = ['stopGradient'];
 
 const engine = new Engine({ threads: 1 });
 afterAll(() => engine.close());
 
-const c = (values: number[], shape: number[]) => t.constant(Float32Array.from(values), shape);
-const ramp = (n: number) => Array.from({ length: n }, (_, i) => 0.3 + 0.17 * i);
+describe('the op table', () => {
+  it('has a case for every op', () => {
+    const covered = [...Object.keys(opCases), ...declared];
+    expect([...ops.keys()].filter((name) => !covered.includes(name))).toEqual([]);
+    expect(covered.filter((name) => !ops.has(name))).toEqual([]);
+  });
 
-/** Functions of x [2, 3] (positive values) to any shape. */
-const cases: Record<string, (x: Tensor) => Tensor> = {
-  add: (x) => t.add(x, c([1, 2, 3], [3])),
-  'sub, broadcast': (x) => t.sub(c(ramp(6), [2, 1, 3]), x),
-  mul: (x) => t.mul(x, x),
-  div: (x) => t.div(c(ramp(3), [3]), x),
-  maximum: (x) => t.maximum(x, c([0.6], [])),
-  minimum: (x) => t.minimum(x, c([0.6], [])),
-  neg: (x) => t.neg(x),
-  exp: (x) => t.exp(x),
-  log: (x) => t.log(x),
-  sqrt: (x) => t.sqrt(x),
-  tanh: (x) => t.tanh(x),
-  sigmoid: (x) => t.sigmoid(x),
-  relu: (x) => t.relu(t.sub(x, c([0.7], []))),
-  erf: (x) => t.erf(x),
-  silu: (x) => t.silu(x),
-  gelu: (x) => t.gelu(x),
-  'gelu-tanh': (x) => t.gelu(x, 'tanh'),
-  where: (x) => t.where(t.greaterOrEqual(x, c([0.7], [])), t.mul(x, x), t.neg(x)),
-  reduceSum: (x) => t.reduceSum(x, [0]),
-  reduceMean: (x) => t.reduceMean(x, [1], true),
-  reduceMax: (x) => t.reduceMax(x, [1]),
-  logSumExp: (x) => t.logSumExp(x),
-  softmax: (x) => t.softmax(x),
-  logSoftmax: (x) => t.logSoftmax(x),
-  'reshape, transpose': (x) => t.transpose(t.reshape(x, [3, 2]), [1, 0]),
-  'concat, split': (x) => t.mul(t.concat([t.split(x, [1, 2], 1)[1]!, x], 1), c(ramp(5), [5])),
-  slice: (x) => t.slice(x, 1, 1, 3),
-  expand: (x) => t.expand(t.reshape(x, [2, 1, 3]), [2, 4, 3]),
-  gather: (x) => t.gather(x, t.integers([1, 0, 1])),
-  scatterAddRows: (x) => t.scatterAddRows([3, 3], t.integers([2, 2]), x),
-  takeAlong: (x) => t.takeAlong(x, t.integers([2, 0, 0, 1], [2, 2])),
-  scatterAlong: (x) => t.scatterAlong([2, 5], t.integers([4, 0, 1, 1, 2, 3], [2, 3]), x),
-  matmul: (x) => t.matmul(x, c(ramp(12), [3, 4])),
-  'matmul, transposed': (x) => t.matmul(x, c(ramp(12), [4, 3]), { transB: true, alpha: 0.5 }),
-  'matmul, right side': (x) => t.matmul(c(ramp(8), [4, 2]), x),
-  'matmul, both': (x) => t.matmul(x, x, { transA: true }),
-  'matmul, batched': (x) => t.matmul(t.reshape(x, [2, 1, 3]), c(ramp(24), [2, 3, 4])),
-  rmsNorm: (x) => t.rmsNorm(x, c([1, 2, 0.5], [3]), 1e-5),
-  layerNorm: (x) => t.layerNorm(x, c([1, 2, 0.5], [3]), c([0, 1, 2], [3]), 1e-5),
-};
+  it('has a derivative for every op, or a reason why not', () => {
+    const without = [...ops.values()].filter((op) => op.vjp === null).map((op) => op.name);
+    expect(without.sort()).toEqual(Object.keys(withoutDerivative).sort());
+  });
 
-async function evaluate(build: (x: Tensor) => Tensor) {
-  const x = input('x', [2, 3]);
-  const y = build(x);
-  const size = y.shape.reduce<number>((a, d) => a * (d as number), 1);
-  const loss = t.reduceSum(t.mul(t.reshape(y, [size]), c(ramp(size), [size])));
-  const executable = await engine.load(emitProgram({ loss, dx: grad(loss, [x])[0]! }));
-  return async (values: Float32Array<ArrayBuffer>) => {
-    const out = await executable.run({ x: float32(values, [2, 3]) });
-    return { loss: floats(out.loss)[0]!, dx: floats(out.dx) };
-  };
-}
+  it.each(Object.keys(opCases))('%s occurs in each of its cases', (name) => {
+    // Reductions over no axes, and slices of everything, are no calls at all.
+    const used = opCases[name]!.filter((one) =>
+      topologicalOrder(one.build().outputs).some((call) => call.op.name === name),
+    );
+    expect(used.length).toBeGreaterThan(0);
+    expect(opCases[name]!.length - used.length).toBeLessThan(2);
+  });
 
-describe('gradients', () => {
-  it.each(Object.keys(cases))('%s', async (name) => {
-    const f = await evaluate(cases[name]!);
-    const rng = createRng(name);
-    const x = Float32Array.from({ length: 6 }, () => 0.4 + rng.next());
-    const { dx } = await f(x);
-    const h = 1e-2;
-    for (let i = 0; i < x.length; i++) {
-      const at = async (delta: number) =>
-        (await f(x.map((v, j) => (j === i ? v + delta : v)))).loss;
-      const slope = ((await at(h)) - (await at(-h))) / (2 * h);
-      expect(Math.abs(dx[i]! - slope)).toBeLessThan(5e-3 * Math.max(1, Math.abs(slope)));
-    }
+  it('has a symbolic dimension in a case of every op', () => {
+    const hasSymbol = (one: OpCase) =>
+      one.build().inputs.some(({ tensor }) => tensor.shape.some((dim) => typeof dim === 'string'));
+    expect(Object.keys(opCases).filter((name) => !opCases[name]!.some(hasSymbol))).toEqual([]);
   });
 });
+
+describe.each([...Object.values(opCases).flat(), ...modelCases])('$name', (one) => {
+  const { inputs, outputs } = one.build();
+  const feeds = Object.fromEntries(inputs.map(({ tensor, value }) => [nameOf(tensor), value]));
+  const results = Object.fromEntries(outputs.map((tensor, i) => [`y${i}`, tensor]));
+  const isQuantised = one.name.startsWith('int8');
+
+  it('forward: the engine agrees with the reference', async () => {
+    const expected = evaluate(results, feeds);
+    const got = await runEngine(results, feeds);
+    for (const name of Object.keys(results)) {
+      expectClose(got[name]!, expected[name]!, isQuantised ? 2e-2 : 2e-6);
+    }
+  });
+
+  const real = inputs.filter(({ tensor }) => tensor.dtype === 'float32');
+  const parts = outputs.filter(({ dtype }) => dtype === 'float32');
+  if (parts.length === 0 || isQuantised) return;
+
+  const loss = weighted(parts, 'w');
+  const first = grad(
+    loss.sum,
+    real.map(({ tensor }) => tensor),
+  );
+  const given = { ...feeds, ...loss.feeds };
+
+  it('gradients agree with central differences', () => {
+    expectSlopes(loss.sum, { real, gradients: first, feeds: given });
+  });
+
+  it('gradients of the gradients agree with central differences', () => {
+    const { sum: ofGradients, feeds } = weighted(first, 'u');
+    const sum = t.add(loss.sum, ofGradients);
+    const second = grad(
+      sum,
+      real.map(({ tensor }) => tensor),
+    );
+    expectSlopes(sum, { real, gradients: second, feeds: { ...given, ...feeds } });
+  });
+
+  it('gradients run by the engine agree with the reference', async () => {
+    const program: Record<string, Tensor> = { loss: loss.sum, ...named(real, first) };
+    const expected = evaluate(program, given);
+    const got = await runEngine(program, given);
+    for (const name of Object.keys(program)) expectClose(got[name]!, expected[name]!, 1e-4);
+  });
+});
+
+/** Σ w∘y over several tensors, with random weights as inputs. */
+function weighted(tensors: readonly Tensor[], prefix: string): { sum: Tensor; feeds: Values } {
+  const rng = createRng(prefix);
+  const feeds: Record<string, Value> = {};
+  const sums = tensors.map((y, i) => {
+    const sizes = y.shape.map((dim) => sizeOf(dim, symbols));
+    const size = sizes.reduce((a, b) => a * b, 1);
+    const data = Float32Array.from({ length: size }, () => rng.normal());
+    feeds[`${prefix}${i}`] = value(data, sizes);
+    return t.reduceSum(t.mul(y, input(`${prefix}${i}`, y.shape)));
+  });
+  return { sum: sums.reduce(t.add), feeds };
+}
+
+function expectSlopes(
+  loss: Tensor,
+  {
+    real,
+    gradients,
+    feeds,
+  }: { real: readonly Given[]; gradients: readonly Tensor[]; feeds: Values },
+): void {
+  const used = new Set(
+    topologicalOrder([loss, ...gradients]).flatMap((call) => call.outputs.map(nameOf)),
+  );
+  const names = real.map(({ tensor }) => nameOf(tensor)).filter((name) => used.has(name));
+  const slopes = centralDifferences(loss, names, feeds);
+  // The loss comes with its gradients: what they reshape to may be known from its inputs alone.
+  const got = evaluate({ loss, ...named(real, gradients) } as Record<string, Tensor>, feeds);
+  for (const name of names) expectClose(got[`d.${name}`]!, slopes[name]!, 1e-6);
+}
+
+function named(real: readonly Given[], gradients: readonly Tensor[]): Record<string, Tensor> {
+  return Object.fromEntries(real.map(({ tensor }, i) => [`d.${nameOf(tensor)}`, gradients[i]!]));
+}
+
+function nameOf(tensor: Tensor): string {
+  return (tensor.call.attributes as { name?: string } | null)?.name ?? '';
+}
+
+/** Runs a program once; what comes back is in float64 like the reference's. */
+async function runEngine(
+  outputs: Readonly<Record<string, Tensor>>,
+  feeds: Values,
+): Promise<Record<string, Value>> {
+  const executable = await engine.load(emitProgram(outputs));
+  const host = executable.program.inputs.map(({ name, dtype }) => [
+    name,
+    toHost(feeds[name]!, dtype),
+  ]);
+  const results = await executable.run(Object.fromEntries(host));
+  await executable.unload();
+  return Object.fromEntries(
+    Object.entries(results).map(([name, { data, shape }]) => [
+      name,
+      { data: Float64Array.from(data as ArrayLike<number>, Number), shape },
+    ]),
+  );
+}
+
+function toHost({ data, shape }: Value, dtype: Tensor['dtype']): HostTensor {
+  return dtype === 'int64' ? t.int64(data, shape) : t.float32(Float32Array.from(data), shape);
+}
+
+/** Equal shapes, and elements within `tolerance` of the largest one. */
+function expectClose(got: Value, expected: Value, tolerance: number): void {
+  expect(got.shape).toEqual(expected.shape);
+  const scale = expected.data.reduce((a, b) => Math.max(a, Math.abs(b)), 0.1);
+  const error = got.data.reduce((a, b, i) => Math.max(a, Math.abs(b - expected.data[i]!)), 0);
+  expect(error / scale).toBeLessThan(tolerance);
+}

@@ -82,6 +82,19 @@ export function isSum(dim: string): boolean {
   return dim.startsWith('(') && splitFactors(dim).length === 1;
 }
 
+/** The value of a dimension when its symbols have values. @throws ShapeError for an unknown one */
+export function sizeOf(dim: Dim, symbols: ReadonlyMap<string, number>): number {
+  if (typeof dim === 'number') return dim;
+  const known = symbols.get(dim);
+  if (known !== undefined) return known;
+  if (isSum(dim)) return terms(dim).reduce<number>((total, d) => total + sizeOf(d, symbols), 0);
+  const { coefficient, factors } = monomial(dim);
+  if (factors.length === 1 && coefficient === 1) {
+    throw new ShapeError(`no input has the dimension "${dim}", so its size is unknown`);
+  }
+  return factors.reduce((total, factor) => total * sizeOf(factor, symbols), coefficient);
+}
+
 /** Numpy's broadcasting of two shapes. @throws ShapeError when they do not fit */
 export function broadcast(a: Shape, b: Shape, where: string): Shape {
   const rank = Math.max(a.length, b.length);

@@ -6,9 +6,19 @@
  * (vector-Jacobian product, as more graph) and `emit` (the ONNX nodes). A new op is a new record.
  */
 import { ShapeError } from '../errors.ts';
-import { type Dim, type Shape, show } from './dims.ts';
+import { type Shape, show } from './dims.ts';
 
 export type DType = 'float32' | 'int64' | 'int32' | 'bool' | 'int8' | 'uint8';
+
+/** ONNX's numbers of the element types. */
+export const elementTypes: Readonly<Record<DType, number>> = {
+  float32: 1,
+  uint8: 2,
+  int8: 3,
+  int32: 6,
+  int64: 7,
+  bool: 9,
+};
 
 export interface TensorType {
   readonly shape: Shape;
@@ -57,12 +67,14 @@ export interface Op<A = unknown> {
   infer(inputs: readonly TensorType[], attributes: A): readonly TensorType[];
   /**
    * Cotangents of the inputs from those of the outputs (undefined: no gradient flows there).
-   * `null` where an op has no useful derivative: then gradients stop.
+   * `needed` says for which inputs they will be used; an op may ignore it, what is not used is not
+   * emitted. `null` where an op has no useful derivative: differentiating through it is an error.
    */
   readonly vjp:
     | ((
         call: Call<A>,
         cotangents: readonly (Tensor | undefined)[],
+        needed: readonly boolean[],
       ) => readonly (Tensor | undefined)[])
     | null;
   emit(emission: Emission<A>): void;
@@ -77,6 +89,14 @@ export function apply<A>(op: Op<A>, inputs: readonly Tensor[], attributes: A): r
     outputs.push({ ...type, call: call as Call, index });
   });
   return outputs;
+}
+
+/** A call as it is, of other inputs of the same types. */
+export function applyAgain(call: Call, inputs: readonly Tensor[]): Call {
+  const outputs: Tensor[] = [];
+  const again: Call = { ...call, inputs, outputs };
+  for (const output of call.outputs) outputs.push({ ...output, call: again });
+  return again;
 }
 
 /** Applies an op with one output. */
@@ -192,10 +212,4 @@ export function axisOf(shape: Shape, axis: number, where: string): number {
     throw new ShapeError(`${where}: axis ${axis} is outside ${show(shape)}`);
   }
   return at;
-}
-
-/** A dimension that must be a number here. @throws ShapeError when it is a symbol */
-export function fixed(dim: Dim | undefined, where: string): number {
-  if (typeof dim === 'number') return dim;
-  throw new ShapeError(`${where}: a fixed dimension is needed, got ${String(dim)}`);
 }

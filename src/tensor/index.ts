@@ -12,10 +12,14 @@ export {
   type Kept,
   type LoadOptions,
 } from './engine.ts';
-export { grad } from './grad.ts';
+export { grad, pullback } from './grad.ts';
 export {
+  apply,
+  apply1,
+  type Call,
   constant,
   type DType,
+  type Emission,
   input,
   integers,
   type Op,
@@ -24,11 +28,22 @@ export {
   type WeightAttributes,
   weight,
 } from './graph.ts';
+export { crossEntropy } from './losses.ts';
 export { emitProgram, type Program } from './onnx.ts';
 export * from './ops/elementwise.ts';
 export { ops } from './ops/index.ts';
 export * from './ops/matmul.ts';
 export * from './ops/neural.ts';
+export { recompute } from './ops/recompute.ts';
 export * from './ops/reduce.ts';
 export * from './ops/shape.ts';
 export * from './optimizers.ts';
+export {
+  centralDifferences,
+  evaluate,
+  type Kernel,
+  type ReferenceOptions,
+  type Value,
+  type Values,
+  value,
+} from './reference.ts';

@@ -12,6 +12,7 @@ import {
   constantOp,
   type DType,
   type Emission,
+  elementTypes,
   type InputAttributes,
   inputOp,
   type NodeOptions,
@@ -31,15 +32,6 @@ export interface Program {
   /** Whether the program refers to weight files in the folder that it is loaded in. */
   readonly hasWeights: boolean;
 }
-
-const elementTypes: Record<DType, number> = {
-  float32: 1,
-  uint8: 2,
-  int8: 3,
-  int32: 6,
-  int64: 7,
-  bool: 9,
-};
 
 /** Emits what is needed for `outputs`. @throws ShapeError when a symbol has no input to come from */
 export function emitProgram(outputs: Readonly<Record<string, Tensor>>): Program {

@@ -1,6 +1,15 @@
 /** Ops that work element by element, with numpy's broadcasting. */
+import { ShapeError } from '../../errors.ts';
 import { broadcast, sameShape } from '../dims.ts';
-import { apply1, constant, type DType, type Op, type Tensor, type TensorType } from '../graph.ts';
+import {
+  apply1,
+  constant,
+  type DType,
+  elementTypes,
+  type Op,
+  type Tensor,
+  type TensorType,
+} from '../graph.ts';
 import { sumTo } from './reduce.ts';
 
 type Cotangents = (x: readonly Tensor[], y: Tensor, dy: Tensor) => readonly (Tensor | undefined)[];
@@ -19,7 +28,9 @@ function unary(name: string, onnx: string, vjp: Cotangents): Op<null> {
 function binary(name: string, onnx: string, vjp: Cotangents): Op<null> {
   return {
     name,
-    infer: ([a, b]) => [{ shape: broadcast(a!.shape, b!.shape, name), dtype: a!.dtype }],
+    infer: ([a, b]) => [
+      { shape: broadcast(a!.shape, b!.shape, name), dtype: sameType(a!, b!, name) },
+    ],
     vjp: (call, [dy]) =>
       vjp(call.inputs, call.outputs[0]!, dy!).map((d, i) =>
         d === undefined || sameShape(d.shape, call.inputs[i]!.shape)
@@ -35,12 +46,20 @@ function binary(name: string, onnx: string, vjp: Cotangents): Op<null> {
 function comparison(name: string, onnx: string): Op<null> {
   return {
     name,
-    infer: ([a, b]) => [{ shape: broadcast(a!.shape, b!.shape, name), dtype: 'bool' }],
+    infer: ([a, b]) => {
+      sameType(a!, b!, name);
+      return [{ shape: broadcast(a!.shape, b!.shape, name), dtype: 'bool' }];
+    },
     vjp: null,
     emit: ({ inputs, outputs, node }) => {
       node(onnx, inputs, { outputs });
     },
   };
+}
+
+function sameType(a: TensorType, b: TensorType, where: string): DType {
+  if (a.dtype === b.dtype) return a.dtype;
+  throw new ShapeError(`${where}: types differ, left ${a.dtype}, right ${b.dtype}, cast one`);
 }
 
 export const addOp = binary('add', 'Add', (_, __, dy) => [dy, dy]);
@@ -78,8 +97,11 @@ export const tanhOp = unary('tanh', 'Tanh', (_, y, dy) => [mul(dy, sub(constant(
 export const sigmoidOp = unary('sigmoid', 'Sigmoid', (_, y, dy) => [
   mul(dy, mul(y, sub(constant(1), y))),
 ]);
+// log(1 + exp(x)), without overflow
+export const softplusOp = unary('softplus', 'Softplus', ([x], _, dy) => [mul(dy, sigmoid(x!))]);
+// At 0 the left side's, as in PyTorch.
 export const reluOp = unary('relu', 'Relu', ([x], _, dy) => [
-  mul(dy, cast(greaterOrEqual(x!, constant(0)), 'float32')),
+  where(greaterOrEqual(constant(0), x!), constant(0), dy),
 ]);
 // d erf(x) = 2/√π · exp(−x²)
 export const erfOp = unary('erf', 'Erf', ([x], _, dy) => [
@@ -135,7 +157,7 @@ export const whereOp: Op<null> = {
   name: 'where',
   infer: ([c, a, b]) => {
     const shape = broadcast(c!.shape, broadcast(a!.shape, b!.shape, 'where'), 'where');
-    return [{ shape, dtype: a!.dtype }];
+    return [{ shape, dtype: sameType(a!, b!, 'where') }];
   },
   vjp: ({ inputs: [c, a, b] }, [dy]) => [
     undefined,
@@ -147,23 +169,23 @@ export const whereOp: Op<null> = {
   },
 };
 
-const onnxTypes: Record<DType, bigint> = {
-  float32: 1n,
-  uint8: 2n,
-  int8: 3n,
-  int32: 6n,
-  int64: 7n,
-  bool: 9n,
+/** x itself, but a constant to every gradient: baselines, targets, ratios to an old policy. */
+export const stopGradientOp: Op<null> = {
+  name: 'stopGradient',
+  infer: ([x]) => [{ shape: x!.shape, dtype: x!.dtype }],
+  vjp: () => [undefined],
+  emit: ({ inputs, outputs, node }) => {
+    node('Identity', inputs, { outputs });
+  },
 };
 
 export const castOp: Op<{ to: DType }> = {
   name: 'cast',
   infer: ([x]: readonly TensorType[], { to }) => [{ shape: x!.shape, dtype: to }],
-  vjp: ({ inputs: [x], attributes }, [dy]) => [
-    x!.dtype === 'float32' && attributes.to === 'float32' ? dy : undefined,
-  ],
+  // `cast` makes no call from float32 to float32, so one side is whole numbers: a step function.
+  vjp: () => [undefined],
   emit: ({ inputs, outputs, attributes, node }) => {
-    node('Cast', inputs, { outputs, attributes: { to: onnxTypes[attributes.to] } });
+    node('Cast', inputs, { outputs, attributes: { to: BigInt(elementTypes[attributes.to]) } });
   },
 };
 
@@ -183,6 +205,9 @@ export const log = (x: Tensor): Tensor => apply1(logOp, [x], null);
 export const sqrt = (x: Tensor): Tensor => apply1(sqrtOp, [x], null);
 export const tanh = (x: Tensor): Tensor => apply1(tanhOp, [x], null);
 export const sigmoid = (x: Tensor): Tensor => apply1(sigmoidOp, [x], null);
+export const softplus = (x: Tensor): Tensor => apply1(softplusOp, [x], null);
+/** log σ(x), without overflow. */
+export const logSigmoid = (x: Tensor): Tensor => neg(softplus(neg(x)));
 export const relu = (x: Tensor): Tensor => apply1(reluOp, [x], null);
 export const erf = (x: Tensor): Tensor => apply1(erfOp, [x], null);
 export const silu = (x: Tensor): Tensor => apply1(siluOp, [x], { alpha: 1 });
@@ -190,6 +215,7 @@ export const gelu = (x: Tensor, approximate: 'none' | 'tanh' = 'none'): Tensor =
   apply1(geluOp, [x], { approximate });
 export const where = (condition: Tensor, a: Tensor, b: Tensor): Tensor =>
   apply1(whereOp, [condition, a, b], null);
+export const stopGradient = (x: Tensor): Tensor => apply1(stopGradientOp, [x], null);
 export const cast = (x: Tensor, to: DType): Tensor =>
   x.dtype === to ? x : apply1(castOp, [x], { to });
 export const square = (x: Tensor): Tensor => mul(x, x);

@@ -4,10 +4,11 @@ import type { Op } from '../graph.ts';
 import * as elementwise from './elementwise.ts';
 import * as matmul from './matmul.ts';
 import * as neural from './neural.ts';
+import * as recompute from './recompute.ts';
 import * as reduce from './reduce.ts';
 import * as shape from './shape.ts';
 
-const rooms = [elementwise, reduce, shape, matmul, neural];
+const rooms = [elementwise, reduce, shape, matmul, neural, recompute];
 
 /** All ops with a record, by name. */
 export const ops: ReadonlyMap<string, Op> = new Map(

@@ -1,10 +1,10 @@
 /** Fused ops of transformer layers: normalisation and rotary position embedding. */
 import { ShapeError } from '../../errors.ts';
 import { show } from '../dims.ts';
-import { apply, type Op, type Tensor } from '../graph.ts';
-import { add, mul, neg, sub } from './elementwise.ts';
+import { apply, constant, type Op, type Tensor, type TensorType } from '../graph.ts';
+import { add, div, mul, neg, sub } from './elementwise.ts';
 import { reduceMean, reduceSum } from './reduce.ts';
-import { concat, slice } from './shape.ts';
+import { concat, elementCount, expand, slice } from './shape.ts';
 
 /**
  * y = x / rms(x) · g over the last axis. The second output is 1 / rms(x), kept for the gradient.
@@ -13,21 +13,20 @@ import { concat, slice } from './shape.ts';
 export const rmsNormOp: Op<{ epsilon: number }> = {
   name: 'rmsNorm',
   infer: ([x, g]) => {
-    if (x!.shape.at(-1) !== g!.shape[0]) {
-      throw new ShapeError(`rmsNorm: gain ${show(g!.shape)} does not fit ${show(x!.shape)}`);
-    }
+    checkLastAxis('rmsNorm: gain', g!, x!);
     return [
       { shape: x!.shape, dtype: 'float32' },
       { shape: [...x!.shape.slice(0, -1), 1], dtype: 'float32' },
     ];
   },
-  // With r = 1/rms, n = x·r, u = dy∘g: dx = r·(u − n·mean(u∘n)); dg = Σ dy∘n
-  vjp: ({ inputs: [x, g], outputs: [, r] }, [dy]) => {
+  // With r = 1/rms, n = x·r, u = dy∘g: dx = r·(u − n·mean(u∘n)) − dr·r²·n/D; dg = Σ dy∘n
+  vjp: ({ inputs: [x, g], outputs: [y, r] }, cotangents) => {
+    const dy = cotangents[0] ?? zeros(y!);
     const n = mul(x!, r!);
-    const u = mul(dy!, g!);
-    const dx = mul(r!, sub(u, mul(n, reduceMean(mul(u, n), [-1], true))));
-    const dg = reduceSum(mul(dy!, n), leadingAxes(x!));
-    return [dx, dg];
+    const u = mul(dy, g!);
+    let dx = mul(r!, sub(u, mul(n, reduceMean(mul(u, n), [-1], true))));
+    if (cotangents[1]) dx = sub(dx, mul(mul(cotangents[1], mul(r!, r!)), div(n, width(x!))));
+    return [dx, reduceSum(mul(dy, n), leadingAxes(x!))];
   },
   emit: ({ inputs, outputs, attributes, node }) => {
     node('SimplifiedLayerNormalization', inputs, {
@@ -45,7 +44,9 @@ export function rmsNorm(x: Tensor, gain: Tensor, epsilon: number): Tensor {
 /** y = (x − mean) / deviation · g + b over the last axis. Source: arXiv 1607.06450. */
 export const layerNormOp: Op<{ epsilon: number }> = {
   name: 'layerNorm',
-  infer: ([x]) => {
+  infer: ([x, g, b]) => {
+    checkLastAxis('layerNorm: gain', g!, x!);
+    checkLastAxis('layerNorm: bias', b!, x!);
     const kept = [...x!.shape.slice(0, -1), 1];
     return [
       { shape: x!.shape, dtype: 'float32' },
@@ -53,13 +54,16 @@ export const layerNormOp: Op<{ epsilon: number }> = {
       { shape: kept, dtype: 'float32' },
     ];
   },
-  // n = (x − m)·s, u = dy∘g: dx = s·(u − mean(u) − n·mean(u∘n))
-  vjp: ({ inputs: [x, g], outputs: [, m, s] }, [dy]) => {
+  // n = (x − m)·s, u = dy∘g: dx = s·(u − mean(u) − n·mean(u∘n)) + dm/D − ds·s²·n/D
+  vjp: ({ inputs: [x, g], outputs: [y, m, s] }, cotangents) => {
+    const dy = cotangents[0] ?? zeros(y!);
     const n = mul(sub(x!, m!), s!);
-    const u = mul(dy!, g!);
+    const u = mul(dy, g!);
     const centred = sub(u, reduceMean(u, [-1], true));
-    const dx = mul(s!, sub(centred, mul(n, reduceMean(mul(u, n), [-1], true))));
-    return [dx, reduceSum(mul(dy!, n), leadingAxes(x!)), reduceSum(dy!, leadingAxes(x!))];
+    let dx = mul(s!, sub(centred, mul(n, reduceMean(mul(u, n), [-1], true))));
+    if (cotangents[1]) dx = add(dx, div(cotangents[1], width(x!)));
+    if (cotangents[2]) dx = sub(dx, mul(mul(cotangents[2], mul(s!, s!)), div(n, width(x!))));
+    return [dx, reduceSum(mul(dy, n), leadingAxes(x!)), reduceSum(dy, leadingAxes(x!))];
   },
   emit: ({ inputs, outputs, attributes, node }) => {
     node('LayerNormalization', inputs, {
@@ -116,6 +120,15 @@ export function rotary(
 ): Tensor {
   return apply(rotaryOp, [x, positions, cos, sin], { heads })[0]!;
 }
+
+function checkLastAxis(what: string, vector: TensorType, x: TensorType): void {
+  if (vector.shape.length !== 1 || vector.shape[0] !== x.shape.at(-1)) {
+    throw new ShapeError(`${what} ${show(vector.shape)} does not fit ${show(x.shape)}`);
+  }
+}
+
+const zeros = (like: Tensor): Tensor => expand(constant(0), like.shape);
+const width = (x: Tensor): Tensor => elementCount(x.shape.slice(-1));
 
 function leadingAxes(x: Tensor): number[] {
   return x.shape.slice(0, -1).map((_, i) => i);

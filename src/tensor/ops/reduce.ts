@@ -1,15 +1,15 @@
 /** Reductions over axes, and what is made of them: softmax, log-softmax, logsumexp. */
-import { broadcast, type Shape, sameShape } from '../dims.ts';
-import { apply1, axisOf, constant, type Op, type Tensor } from '../graph.ts';
+import { broadcast, product, type Shape, sameShape } from '../dims.ts';
+import { apply1, axisOf, type Op, type Tensor } from '../graph.ts';
 import { cast, div, equal, exp, mul, sub } from './elementwise.ts';
-import { expand, reshape } from './shape.ts';
+import { elementCount, expand, reshape } from './shape.ts';
 
 interface ReduceAttributes {
   readonly axes: readonly number[];
   readonly keepDims: boolean;
 }
 
-type ReduceVjp = (x: Tensor, y: Tensor, dy: Tensor) => Tensor;
+type ReduceVjp = (x: Tensor, y: Tensor, dy: Tensor, axes: readonly number[]) => Tensor;
 
 /** `vjp` sees output and cotangent with the reduced axes kept as ones. */
 function reduction(name: string, onnx: string, vjp: ReduceVjp): Op<ReduceAttributes> {
@@ -20,7 +20,7 @@ function reduction(name: string, onnx: string, vjp: ReduceVjp): Op<ReduceAttribu
     ],
     vjp: ({ inputs: [x], outputs: [y], attributes: { axes } }, [dy]) => {
       const kept = reducedShape(x!.shape, axes, true);
-      return [vjp(x!, reshape(y!, kept), reshape(dy!, kept))];
+      return [vjp(x!, reshape(y!, kept), reshape(dy!, kept), axes)];
     },
     emit: ({ inputs, outputs, attributes, node, constant: make }) => {
       const axes = make(BigInt64Array.from(attributes.axes.map(BigInt)), [attributes.axes.length]);
@@ -33,14 +33,15 @@ function reduction(name: string, onnx: string, vjp: ReduceVjp): Op<ReduceAttribu
 }
 
 export const reduceSumOp = reduction('reduceSum', 'ReduceSum', (x, _, dy) => expand(dy, x.shape));
-export const reduceMeanOp = reduction('reduceMean', 'ReduceMean', (x, y, dy) => {
-  const ones = expand(constant(1), x.shape);
-  return div(expand(dy, x.shape), expand(sumTo(ones, y.shape), x.shape));
+export const reduceMeanOp = reduction('reduceMean', 'ReduceMean', (x, _, dy, axes) => {
+  const count = product(axes.map((axis) => x.shape[axisOf(x.shape, axis, 'reduceMean')]!));
+  return expand(div(dy, elementCount([count])), x.shape);
 });
-// Each of several equal maxima gets the whole cotangent, as a subgradient.
-export const reduceMaxOp = reduction('reduceMax', 'ReduceMax', (x, y, dy) =>
-  mul(expand(dy, x.shape), cast(equal(x, y), 'float32')),
-);
+// Equal maxima share the cotangent, which is a subgradient; as in PyTorch's amax.
+export const reduceMaxOp = reduction('reduceMax', 'ReduceMax', (x, y, dy, axes) => {
+  const isMaximum = cast(equal(x, y), 'float32');
+  return mul(isMaximum, div(dy, reduceSum(isMaximum, axes, true)));
+});
 // d logsumexp(x) = softmax(x)
 export const logSumExpOp = reduction('logSumExp', 'ReduceLogSumExp', (x, y, dy) =>
   mul(exp(sub(x, y)), dy),
@@ -79,8 +80,11 @@ function reducedShape(shape: Shape, axes: readonly number[], keepDims: boolean):
 }
 
 function reduceWith(op: Op<ReduceAttributes>) {
-  return (x: Tensor, axes?: readonly number[], keepDims = false): Tensor =>
-    apply1(op, [x], { axes: axes ?? x.shape.map((_, i) => i), keepDims });
+  return (x: Tensor, axes?: readonly number[], keepDims = false): Tensor => {
+    const over = axes ?? x.shape.map((_, i) => i);
+    // Over no axes every reduction is the identity; to ONNX an empty list would mean all of them.
+    return over.length === 0 ? x : apply1(op, [x], { axes: over, keepDims });
+  };
 }
 
 export const reduceSum = reduceWith(reduceSumOp);
@@ -88,7 +92,7 @@ export const reduceMean = reduceWith(reduceMeanOp);
 export const reduceMax = reduceWith(reduceMaxOp);
 /** log Σ exp(x), computed without overflow. */
 export function logSumExp(x: Tensor, axes: readonly number[] = [-1], keepDims = false): Tensor {
-  return apply1(logSumExpOp, [x], { axes, keepDims });
+  return reduceWith(logSumExpOp)(x, axes, keepDims);
 }
 export const softmax = (x: Tensor): Tensor => apply1(softmaxOp, [x], null);
 export const logSoftmax = (x: Tensor): Tensor => apply1(logSoftmaxOp, [x], null);

@@ -1,12 +1,20 @@
 /** Ops that move elements and compute nothing: reshape, transpose, concat, slice, gather … */
 import { ShapeError } from '../../errors.ts';
-import { type Dim, product, quotient, type Shape, sameShape, show, sum } from '../dims.ts';
+import {
+  broadcast,
+  type Dim,
+  product,
+  quotient,
+  type Shape,
+  sameShape,
+  show,
+  sum,
+} from '../dims.ts';
 import {
   apply,
   apply1,
   axisOf,
   constant,
-  fixed,
   integers,
   type Op,
   type Tensor,
@@ -143,7 +151,12 @@ export function split(x: Tensor, sizes: Shape, axis: number): readonly Tensor[] 
 
 export const expandOp: Op<{ shape: Shape }> = {
   name: 'expand',
-  infer: ([x], { shape }) => [{ shape, dtype: x!.dtype }],
+  infer: ([x], { shape }) => {
+    if (!sameShape(broadcast(x!.shape, shape, 'expand'), shape)) {
+      throw new ShapeError(`expand: ${show(x!.shape)} does not repeat to ${show(shape)}`);
+    }
+    return [{ shape, dtype: x!.dtype }];
+  },
   vjp: ({ inputs: [x] }, [dy]) => [sumTo(dy!, x!.shape)],
   emit: ({ inputs, outputs, attributes, node, dims }) => {
     node('Expand', [inputs[0]!, dims(attributes.shape)], { outputs });
@@ -167,20 +180,9 @@ export const sliceOp: Op<{ axis: number; start: number; end: number }> = {
       },
     ];
   },
-  vjp: ({ inputs: [x], attributes: { axis, start, end } }, [dy]) => {
+  vjp: ({ inputs: [x], attributes: { axis, start } }, [dy]) => {
     const at = axisOf(x!.shape, axis, 'slice');
-    const size = fixed(x!.shape[at], 'gradient of slice');
-    const from = start < 0 ? start + size : start;
-    const to = Math.min(end < 0 ? end + size : end, size);
-    const zeros = (length: number) =>
-      expand(
-        constant(0),
-        x!.shape.map((dim, i) => (i === at ? length : dim)),
-      );
-    const parts = [dy!];
-    if (from > 0) parts.unshift(zeros(from));
-    if (to < size) parts.push(zeros(size - to));
-    return [concat(parts, at)];
+    return [pad(dy!, at, { size: x!.shape[at]!, start })];
   },
   emit: ({ inputs, outputs, attributes: { axis, start, end }, node, constant: make }) => {
     const vector = (value: number) => make(BigInt64Array.of(BigInt(value)), [1]);
@@ -202,6 +204,35 @@ function sliceLength(dim: Dim, start: number, end: number): Dim {
 
 export function slice(x: Tensor, axis: number, start: number, end?: number): Tensor {
   return apply1(sliceOp, [x], { axis, start, end: end ?? Number.MAX_SAFE_INTEGER });
+}
+
+/** Zeros along one axis around `x`, which begins at `start`: the gradient of `slice`. */
+export const padOp: Op<{ axis: number; size: Dim; start: number }> = {
+  name: 'pad',
+  infer: ([x], { axis, size }) => [
+    { shape: x!.shape.map((dim, i) => (i === axis ? size : dim)), dtype: x!.dtype },
+  ],
+  vjp: ({ inputs: [x], attributes: { axis, start } }, [dy]) => {
+    const end = start + (x!.shape[axis] as number);
+    return [slice(dy!, axis, start, end === 0 ? undefined : end)];
+  },
+  emit: ({ inputs, outputs, attributes: { axis, size, start }, call, node, ...emission }) => {
+    const length = call.inputs[0]!.shape[axis] as number;
+    const vector = (value: number) => emission.constant(BigInt64Array.of(BigInt(value)), [1]);
+    // Of the two paddings one is known; the other is what remains of the size.
+    const known = start < 0 ? -start - length : start;
+    const rest = node('Sub', [emission.dims([size]), vector(known + length)]);
+    const pads = start < 0 ? [rest, vector(known)] : [vector(known), rest];
+    const both = node('Concat', pads, { attributes: { axis: 0n } });
+    const zero = emission.constant(Float32Array.of(0), []);
+    node('Pad', [inputs[0]!, both, zero, vector(axis)], { outputs });
+  },
+};
+
+/** `start` counts from the end where it is negative, as in `slice`. */
+export function pad(x: Tensor, axis: number, to: { size: Dim; start: number }): Tensor {
+  const at = axisOf(x.shape, axis, 'pad');
+  return sameShape([x.shape[at]!], [to.size]) ? x : apply1(padOp, [x], { axis: at, ...to });
 }
 
 /** Rows of `x` (axis 0) at integer indices of any shape. */
@@ -238,7 +269,14 @@ export function scatterAddRows(shape: Shape, indices: Tensor, rows: Tensor): Ten
 /** Along the last axis of `x` [..., n], the element at each of `indices` [..., k]. */
 export const takeAlongOp: Op<null> = {
   name: 'takeAlong',
-  infer: ([x, at]) => [{ shape: at!.shape, dtype: x!.dtype }],
+  infer: ([x, at]) => {
+    if (x!.shape.length !== at!.shape.length) {
+      throw new ShapeError(
+        `takeAlong: indices ${show(at!.shape)} need the rank of ${show(x!.shape)}`,
+      );
+    }
+    return [{ shape: at!.shape, dtype: x!.dtype }];
+  },
   vjp: ({ inputs: [x, at] }, [dy]) => [scatterAlong(x!.shape, at!, dy!), undefined],
   emit: ({ inputs, outputs, node }) => {
     node('GatherElements', inputs, { outputs, attributes: { axis: -1n } });
@@ -282,3 +320,22 @@ export const range = (size: Dim): Tensor =>
   typeof size === 'number'
     ? integers(Array.from({ length: size }, (_, i) => i))
     : apply1(rangeOp, [], { size });
+
+/** How many elements a shape has, as a float32 scalar; the shape may hold symbols. */
+export const elementCountOp: Op<{ shape: Shape }> = {
+  name: 'elementCount',
+  infer: () => [{ shape: [], dtype: 'float32' }],
+  vjp: null,
+  emit: ({ outputs, attributes, node, dims, constant: make }) => {
+    const count = node('Reshape', [
+      dims([product(attributes.shape)]),
+      make(new BigInt64Array(0), [0]),
+    ]);
+    node('Cast', [count], { outputs, attributes: { to: 1n } });
+  },
+};
+
+export function elementCount(shape: Shape): Tensor {
+  const count = product(shape);
+  return typeof count === 'number' ? constant(count) : apply1(elementCountOp, [], { shape });
+}
