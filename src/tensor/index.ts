@@ -47,3 +47,4 @@ export {
   type Values,
   value,
 } from './reference.ts';
+export { constantRate, cosineRate, linearRate, type Schedule } from './schedules.ts';
