@@ -28,6 +28,7 @@ export {
   type WeightAttributes,
   weight,
 } from './graph.ts';
+export { type Learner, loadLearner } from './learner.ts';
 export { crossEntropy } from './losses.ts';
 export { emitProgram, type Program } from './onnx.ts';
 export * from './ops/elementwise.ts';
@@ -38,6 +39,7 @@ export { recompute } from './ops/recompute.ts';
 export * from './ops/reduce.ts';
 export * from './ops/shape.ts';
 export * from './optimizers.ts';
+export { printGraph } from './print.ts';
 export {
   centralDifferences,
   evaluate,

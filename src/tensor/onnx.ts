@@ -31,6 +31,8 @@ export interface Program {
   readonly outputs: readonly string[];
   /** Whether the program refers to weight files in the folder that it is loaded in. */
   readonly hasWeights: boolean;
+  /** ONNX nodes as emitted, before the engine's own simplification. */
+  readonly nodeCount: number;
 }
 
 /** Emits what is needed for `outputs`. @throws ShapeError when a symbol has no input to come from */
@@ -46,11 +48,13 @@ export function emitProgram(outputs: Readonly<Record<string, Tensor>>): Program 
     inputs: emitter.inputs,
     outputs: Object.keys(outputs),
     hasWeights: emitter.hasWeights,
+    nodeCount: emitter.nodeCount,
   };
 }
 
 class Emitter {
   readonly inputs: InputAttributes[] = [];
+  nodeCount = 0;
   private readonly nodes = new ProtobufWriter();
   private readonly values = new ProtobufWriter();
   private readonly names = new Map<Tensor, string>();
@@ -151,6 +155,7 @@ class Emitter {
 
   private node(type: string, inputs: readonly string[], options: NodeOptions = {}): string {
     const outputs = options.outputs ?? [`${type}_${this.count++}`];
+    this.nodeCount++;
     this.nodes.message(1, (node) => {
       for (const name of inputs) node.text(1, name);
       for (const name of outputs) node.text(2, name);
