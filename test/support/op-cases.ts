@@ -277,9 +277,16 @@ export const opCases: Readonly<Record<string, readonly OpCase[]>> = Object.fromE
         return t.matmul(x, t.matmul(x, x), { transA: true });
       },
     },
+    quantize: {
+      'numbers of both signs': (g) => Object.values(t.quantize(g.real(3, 4))),
+      'positive numbers, symbolic dimensions': (g) =>
+        Object.values(t.quantize(g.positive('B', 'T'))),
+    },
     int8Matmul: {
-      'a matrix': (g) =>
-        t.int8Matmul(g.real('B', 3), bytes([3, -5, 127, -128, 64, 1], [3, 2]), g.positive(2)),
+      'a matrix': (g) => {
+        const matrix = bytes([3, -5, 127, -128, 64, 1], [3, 2]);
+        return t.int8Matmul(t.quantize(g.real('B', 'T', 3)), matrix, g.positive(2));
+      },
     },
 
     rmsNorm: {
