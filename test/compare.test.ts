@@ -63,7 +63,7 @@ interface Setting {
   readonly evaluations?: number;
 }
 
-async function configure({ data = 'data.csv', methods = {}, evaluations = 400 }: Setting = {}) {
+async function configure({ data = 'data.csv', methods = {}, evaluations = 600 }: Setting = {}) {
   const config = {
     task: { data, input: 'text', gold: 'label', template: '{input} {prompt}' },
     taskLm: model,
@@ -132,8 +132,8 @@ describe('a grid of two methods and two seeds', () => {
       expect(high).toBeGreaterThanOrEqual(row.test.mean);
     }
     // The budget ends random; manual ends by itself.
-    expect(result.rows[1].evaluations).toBeGreaterThanOrEqual(400);
-    expect(result.rows[0].evaluations).toBeLessThan(400);
+    expect(result.rows[1].evaluations).toBeGreaterThanOrEqual(600);
+    expect(result.rows[0].evaluations).toBeLessThan(600);
     const [pair] = result.pairs;
     expect(Object.keys(pair)).toEqual(['a', 'b', 'difference', 'interval', 'p', 'pAdjusted']);
     expect(pair.difference).toBeCloseTo(result.rows[0].test.mean - result.rows[1].test.mean, 12);
