@@ -4,12 +4,15 @@ import { existsSync } from 'node:fs';
 import { copyFile, mkdir, mkdtemp, readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { packageRoot } from '../src/util/package-root.ts';
 import { createRng } from '../src/util/rng.ts';
 import { fixtures } from './tiny-models.ts';
 
 const built = join(packageRoot(), 'dist', 'src', 'cli', 'main.js');
+// Several processes a test, each of which opens a model.
+vi.setConfig({ testTimeout: 300_000 });
+
 let model: string;
 let folder: string;
 
