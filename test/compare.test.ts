@@ -4,12 +4,15 @@ import { existsSync } from 'node:fs';
 import { copyFile, mkdir, mkdtemp, readFile, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { packageRoot } from '../src/util/package-root.ts';
 import { createRng } from '../src/util/rng.ts';
 import { fixtures } from './tiny-models.ts';
 
 const built = join(packageRoot(), 'dist', 'src', 'cli', 'main.js');
+// Several processes a test, each of which opens a model.
+vi.setConfig({ testTimeout: 300_000 });
+
 let model: string;
 let folder: string;
 
@@ -63,7 +66,7 @@ interface Setting {
   readonly evaluations?: number;
 }
 
-async function configure({ data = 'data.csv', methods = {}, evaluations = 400 }: Setting = {}) {
+async function configure({ data = 'data.csv', methods = {}, evaluations = 600 }: Setting = {}) {
   const config = {
     task: { data, input: 'text', gold: 'label', template: '{input} {prompt}' },
     taskLm: model,
@@ -132,8 +135,8 @@ describe('a grid of two methods and two seeds', () => {
       expect(high).toBeGreaterThanOrEqual(row.test.mean);
     }
     // The budget ends random; manual ends by itself.
-    expect(result.rows[1].evaluations).toBeGreaterThanOrEqual(400);
-    expect(result.rows[0].evaluations).toBeLessThan(400);
+    expect(result.rows[1].evaluations).toBeGreaterThanOrEqual(600);
+    expect(result.rows[0].evaluations).toBeLessThan(600);
     const [pair] = result.pairs;
     expect(Object.keys(pair)).toEqual(['a', 'b', 'difference', 'interval', 'p', 'pAdjusted']);
     expect(pair.difference).toBeCloseTo(result.rows[0].test.mean - result.rows[1].test.mean, 12);

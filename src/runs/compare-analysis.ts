@@ -182,13 +182,13 @@ function verdictOf(rows: readonly CompareRow[], pairs: readonly AnalysedPair[]):
     const level = equals.filter(({ test }) => test!.mean === best.test!.mean);
     const [next, ...more] = equals.filter((row) => !level.includes(row));
     const pair = next && between(best.method, next.method);
-    const lead = pair ? ` (${leadOf(leaderFirst(pair))})` : '';
-    const behind = next ? `, but the lead over ${next.method}${lead} lies inside the noise` : '';
+    const behind = next ? `, but the lead over ${next.method} lies inside the noise` : '';
     out.push(
       level.length > 0
         ? `No winner: ${list([best, ...level])} share the highest mean, ${score}${behind}.`
         : `No winner: ${best.method} has the highest mean, ${score}${behind}.`,
     );
+    if (pair) out.push(`That lead: ${leadOf(leaderFirst(pair))}.`);
     if (more.length > 0) out.push(`Nor can it be told apart from ${list(more)}.`);
     if (beaten.length > 0) {
       out.push(`It is better than ${list(beaten)} by more than noise.`);

@@ -98,7 +98,7 @@ function headline(grid: ComparisonEvent, style: Style): string {
   const sizes = `${train} train, ${validation} validation, ${test} sealed test`;
   const size = `${grid.methods.length} methods × ${grid.repetitions.length} repetitions`;
   const resumed = grid.resumed > 0 ? `, ${grid.resumed} cells taken from before` : '';
-  return `${style.bold(size)} on ${visible(grid.task)} ${style.dim(`(${sizes}) · ${grid.comparisonId}${resumed}`)}`;
+  return `${style.bold(size)} on ${visible(grid.task)} ${style.dim(`(${sizes})${resumed}`)}`;
 }
 
 function gridLine(s: State, grid: ComparisonEvent, style: Style): string {

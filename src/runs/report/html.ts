@@ -47,14 +47,14 @@ ${provenance(report)}
 function lede({ compared: { about, plan } }: Report): string {
   const { train, validation, test } = about.examples;
   const { minutes, evaluations } = plan.loaded.config.budget;
-  const limit =
-    evaluations === undefined
-      ? ''
-      : ` or ${formatCount(evaluations)} evaluations, whichever ends first,`;
+  const limits = [
+    `${minutes} minutes`,
+    ...(evaluations === undefined ? [] : [`${formatCount(evaluations)} evaluations`]),
+  ].join(' or ');
   const runs = plan.repetitions.length;
   return (
-    `${plan.methods.length} methods, ${runs} ${runs === 1 ? 'run' : 'runs'} each, on the same data with the same budget of ` +
-    `${html(String(minutes))} minutes${limit} a run. The model that answers is ${html(about.taskLm)}. ` +
+    `${plan.methods.length} methods, ${runs} ${runs === 1 ? 'run' : 'runs'} each, on the same data, each run with a budget of ` +
+    `${limits}. The model that answers is ${html(about.taskLm)}. ` +
     `${formatCount(train)} train, ${formatCount(validation)} validation and ${formatCount(test)} sealed test examples.`
   );
 }
@@ -84,7 +84,7 @@ function accuracySection({ methods }: Report): string {
   ]);
   const head = ['Method', 'Sealed test, 95%', 'Validation', 'Evaluations', 'Time', 'Money', 'Runs'];
   return `<section><h2>Accuracy on the sealed test</h2>${chart}${table(head, rows)}
-<p class="note">Evaluations (examples that the model answered) and time are means over runs, of search and choice. All models are local: no money was spent.</p></section>`;
+<p class="note">Evaluations (examples that the model answered) and time are means over runs, of search and choice. A search ends with the step in which its budget is spent, so that it can use a little more. All models are local: no money was spent.</p></section>`;
 }
 
 function differences({ analysis: { pairs } }: Report): string {

@@ -30,7 +30,7 @@ export function markdownReport(report: Report): string {
       ]),
     ),
     '',
-    'Evaluations and time are means over runs, of search and choice; all models are local, so no money was spent.',
+    'Evaluations and time are means over runs, of search and choice. A search ends with the step in which its budget is spent, so that it can use a little more. All models are local: no money was spent.',
     '',
     ...section(
       'Failed',
