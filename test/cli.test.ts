@@ -165,7 +165,10 @@ describe('Ctrl-C', () => {
 describe('Ctrl-C twice', () => {
   it('ends a run at once, without a word from the native library, and the run is there', async () => {
     const lm = join(packageRoot(), 'test', 'fixtures', 'models', 'llama');
-    const rows = Array.from({ length: 400 }, (_, i) => `w${i % 90} w${(i * 7) % 89} w${i % 83},${i % 2}`);
+    const rows = Array.from(
+      { length: 400 },
+      (_, i) => `w${i % 90} w${(i * 7) % 89} w${i % 83},${i % 2}`,
+    );
     await writeFile(join(folder, 'data.csv'), `text,label\n${rows.join('\n')}\n`);
     const task = { data: 'data.csv', labels: { 0: 'w1', 1: 'w2' } };
     const method = { name: 'random', batchSize: 256, examplesPerStep: 400 };

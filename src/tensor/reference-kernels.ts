@@ -178,7 +178,6 @@ export const kernels: Readonly<Record<string, Kernel>> = {
       }),
     ];
   },
-<<<<<<< HEAD
   // Values to 8 bits over the whole tensor, with a zero point.
   quantize: ([x]) => {
     const [low, high] = [Math.min(0, ...x!.data), Math.max(0, ...x!.data)];
@@ -199,26 +198,6 @@ export const kernels: Readonly<Record<string, Kernel>> = {
           sum += level * read(matrix!, [l, j]);
         }
         return sum * step!.data[0]! * scales!.data[j]!;
-=======
-  quantize: ([x]) => {
-    const [low, high] = [Math.min(0, ...x!.data), Math.max(0, ...x!.data)];
-    const scale = (high - low) / 255 || 1;
-    const zero = Math.round(-low / scale);
-    const values = map(x!, (v) => Math.min(255, Math.max(0, Math.round(v / scale) + zero)));
-    return [values, fill([], () => scale), fill([], () => zero)];
-  },
-  int8Matmul: ([values, matrix, scale, scales, zero]) => {
-    const [k, n] = matrix!.shape as [number, number];
-    const levels = map(values!, (v) => v - zero!.data[0]!);
-    return [
-      fill([...values!.shape.slice(0, -1), n], (at) => {
-        const j = at.at(-1)!;
-        let sum = 0;
-        for (let l = 0; l < k; l++) {
-          sum += read(levels, [...at.slice(0, -1), l]) * read(matrix!, [l, j]);
-        }
-        return sum * scale!.data[0]! * scales!.data[j]!;
->>>>>>> tensor
       }),
     ];
   },
