@@ -170,14 +170,16 @@ function verdictOf(rows: readonly CompareRow[], pairs: readonly AnalysedPair[]):
   if (others.length === 0) return [`${best.method} reaches ${score}; nothing to compare it with.`];
   const between = (x: string, y: string) =>
     pairs.find(({ a, b }) => (a === x && b === y) || (a === y && b === x));
-  const beaten = others.filter(({ method }) => {
-    const pair = between(best.method, method);
-    return pair !== undefined && isClear(pair);
-  });
-  const equals = others.filter((row) => !beaten.includes(row));
+  const compared = others.filter(({ method }) => between(best.method, method));
+  const apart = others.filter((row) => !compared.includes(row));
+  const beaten = compared.filter(({ method }) => isClear(between(best.method, method)!));
+  const equals = compared.filter((row) => !beaten.includes(row));
   const out: string[] = [];
-  if (equals.length === 0) {
-    out.push(`${best.method} is best: ${score}, more than noise above ${list(beaten)}.`);
+  if (compared.length === 0) {
+    out.push('No two methods can be compared: too many runs failed.');
+  } else if (equals.length === 0) {
+    const among = apart.length > 0 ? ' of those that can be compared' : '';
+    out.push(`${best.method} is best${among}: ${score}, more than noise above ${list(beaten)}.`);
   } else {
     const level = equals.filter(({ test }) => test!.mean === best.test!.mean);
     const [next, ...more] = equals.filter((row) => !level.includes(row));
@@ -197,6 +199,14 @@ function verdictOf(rows: readonly CompareRow[], pairs: readonly AnalysedPair[]):
     out.push(
       `Among those that cannot be told apart, ${cheapest.method} took the fewest evaluations (${Math.round(cheapest.evaluations!).toLocaleString('en-US')} a run).`,
     );
+  }
+  if (apart.length > 0) {
+    out.push(
+      `${best.method} and ${list(apart)} came to an end in no repetition together, so that they cannot be compared.`,
+    );
+  }
+  if (new Set(ranked.map(({ seeds }) => seeds.length)).size > 1) {
+    out.push('Some runs failed: the means stand on different repetitions, the differences do not.');
   }
   const fewest = Math.min(...ranked.map(({ seeds }) => seeds.length));
   if (fewest < REPETITIONS_TO_FLIP) {

@@ -15,6 +15,7 @@ import {
   type TensorSolution,
 } from '../methods/index.ts';
 import { rewards } from '../tasks/index.ts';
+import { formatCount } from '../util/format.ts';
 import { createRng } from '../util/rng.ts';
 import { nearest } from '../util/suggest.ts';
 import { type Config, expectation } from './config.ts';
@@ -92,10 +93,16 @@ export async function search(options: SearchOptions): Promise<Found> {
   }
   if (!pool.best && tensors.length === 0) {
     throw new BudgetError(
-      `the budget of ${JSON.stringify(config.budget)} ended before ${method.name} had a result, give it more`,
+      `the budget of ${describeBudget(config)} ended before ${method.name} had a result, give it more`,
     );
   }
   return { pool, tensors, evaluations: budget.evaluations, seconds: budget.seconds };
+}
+
+/** "10 minutes or 5,000 evaluations". */
+export function describeBudget({ budget: { minutes, evaluations } }: Config): string {
+  const time = `${minutes} ${minutes === 1 ? 'minute' : 'minutes'}`;
+  return evaluations === undefined ? time : `${time} or ${formatCount(evaluations)} evaluations`;
 }
 
 interface Progress extends SearchOptions {
@@ -109,8 +116,7 @@ interface Progress extends SearchOptions {
 function stepEvent(report: StepReport, s: Progress): RunEvent {
   const rewardsOf = report.tried.map(({ score }) => score.reward);
   const mean = rewardsOf.reduce((a, b) => a + b, 0) / Math.max(1, rewardsOf.length);
-  // Before anything is in the pool, the best of the step stands for it.
-  const best = s.pool.best ?? bestTried(report);
+  const best = s.pool.best;
   const left = s.budget.secondsLeft;
   const episode = episodeOf(report, s);
   return {
@@ -119,7 +125,7 @@ function stepEvent(report: StepReport, s: Progress): RunEvent {
     reward: report.reward ?? mean,
     ...(report.entropy === undefined ? {} : { entropy: report.entropy }),
     bestPrompt: best?.prompt.text ?? '',
-    bestReward: best?.reward ?? report.reward ?? mean,
+    bestReward: best?.reward ?? report.reward ?? 0,
     promptsPerSecond: s.tried / Math.max(s.budget.seconds, 1e-3),
     evaluations: s.budget.evaluations,
     spent: Math.min(1, s.budget.spent),
@@ -127,13 +133,6 @@ function stepEvent(report: StepReport, s: Progress): RunEvent {
     ...(episode ? { episode } : {}),
     ...(report.quantities ? { quantities: report.quantities } : {}),
   };
-}
-
-function bestTried({ tried }: StepReport) {
-  const [first, ...rest] = tried;
-  if (!first) return undefined;
-  const best = rest.reduce((a, b) => (b.score.reward > a.score.reward ? b : a), first);
-  return { prompt: best.prompt, reward: best.score.reward };
 }
 
 /** One of the step's prompts on one example, another pair at every step. */

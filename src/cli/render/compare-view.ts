@@ -145,33 +145,38 @@ function methodLine(name: string, width: number, s: State, style: Style): string
 }
 
 function stepLines(step: StepEvent, s: State, columns: number, style: Style): string[] {
-  const { method, seed, split } = s.current!;
   const left = step.secondsLeft === undefined ? '' : ` · ${formatSeconds(step.secondsLeft)} left`;
-  const place = `${method}, ${split === undefined ? '' : `split ${visible(split)}, `}seed ${seed}`;
   const trend = sparkline(s.rewards, Math.max(8, Math.min(32, columns - 60)));
   const shown = truncate(quote(step.bestPrompt), Math.max(16, columns - 32));
+  const best = hasBest(step)
+    ? `  ${style.dim('best')} ${formatNumber(step.bestReward)} ${shown}`
+    : '';
   return [
-    `  ${style.bold(place)}  ${style.cyan(bar(step.spent ?? 0, 16))} step ${formatCount(step.step)} · ${formatCount(step.evaluations)} evaluations${left}`,
-    `  reward ${pad(formatNumber(step.reward), 7)} ${style.green(trend)}  ${style.dim('best')} ${formatNumber(step.bestReward)} ${shown}`,
+    `  ${style.bold(placeOf(s.current!))}  ${style.cyan(bar(step.spent ?? 0, 16))} step ${formatCount(step.step)} · ${formatCount(step.evaluations)} evaluations${left}`,
+    `  reward ${pad(formatNumber(step.reward), 7)} ${style.green(trend)}${best}`,
   ];
 }
 
+/** False while texts were tried on some of the examples only. */
+const hasBest = ({ episode, bestPrompt }: StepEvent) => !episode || bestPrompt !== '';
+
+function placeOf({ method, seed, split }: CellEvent): string {
+  return `${method}, ${split === undefined ? '' : `split ${visible(split)}, `}seed ${seed}`;
+}
+
 function cellSentence(cell: CellEvent, left: string): string {
-  const { method, seed, split, state, done, total, error } = cell;
-  const place = `${method}, ${split === undefined ? '' : `split ${visible(split)}, `}seed ${seed}`;
+  const { state, done, total, error } = cell;
+  const place = placeOf(cell);
   if (state === 'running') return `${place}: begins (${done} of ${total} cells done)`;
-  const what =
-    state === 'failed'
-      ? `failed: ${visible(error ?? '')}`
-      : state === 'untested'
-        ? 'searched'
-        : 'done';
+  if (state === 'failed') return `${place}: failed: ${visible(error ?? '')}`;
+  const what = state === 'untested' ? 'searched' : 'done';
   const time = cell.seconds === undefined ? '' : ` in ${formatSeconds(cell.seconds)}`;
   return `${place}: ${what}${time}, ${done} of ${total} cells${left}`;
 }
 
 function stepSentence(cell: CellEvent, step: StepEvent): string {
-  return `${cell.method}, seed ${cell.seed}: step ${formatCount(step.step)}, reward ${formatNumber(step.reward)}, best ${formatNumber(step.bestReward)} by ${quote(step.bestPrompt)}`;
+  const best = `, best ${formatNumber(step.bestReward)} by ${quote(step.bestPrompt)}`;
+  return `${placeOf(cell)}: step ${formatCount(step.step)}, reward ${formatNumber(step.reward)}${hasBest(step) ? best : ''}`;
 }
 
 /** The tables at the end, the verdict, and where the report lies. */

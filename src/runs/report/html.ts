@@ -7,6 +7,7 @@ import {
   formatShare,
 } from '../../util/format.ts';
 import { accuracyOf, isClear, leaderFirst, points } from '../compare-analysis.ts';
+import { describeBudget } from '../search.ts';
 import { intervalChart, lineChart } from './charts.ts';
 import { html, htmlPrompt } from './escape.ts';
 import { commandOf, judging, KINDS, nameOf, type Report, type ReportedMethod } from './report.ts';
@@ -46,15 +47,10 @@ ${provenance(report)}
 
 function lede({ compared: { about, plan } }: Report): string {
   const { train, validation, test } = about.examples;
-  const { minutes, evaluations } = plan.loaded.config.budget;
-  const limits = [
-    `${minutes} minutes`,
-    ...(evaluations === undefined ? [] : [`${formatCount(evaluations)} evaluations`]),
-  ].join(' or ');
   const runs = plan.repetitions.length;
   return (
     `${plan.methods.length} methods, ${runs} ${runs === 1 ? 'run' : 'runs'} each, on the same data, each run with a budget of ` +
-    `${limits}. The model that answers is ${html(about.taskLm)}. ` +
+    `${describeBudget(plan.loaded.config)}. The model that answers is ${html(about.taskLm)}. ` +
     `${formatCount(train)} train, ${formatCount(validation)} validation and ${formatCount(test)} sealed test examples.`
   );
 }

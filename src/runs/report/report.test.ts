@@ -126,6 +126,11 @@ describe('verdict', () => {
     expect(rows.map(({ seeds }) => seeds)).toEqual([[1, 2], [2]]);
     expect(pairs[0]!.repetitions).toBe(1);
     const none = cells.map((cell) => (cell.method === 'random' ? { ...failed, ...cell, state: 'failed' as const } : cell)); // biome-ignore format: one call
+    // No repetition in common: not equal, not better, but not compared.
+    const apart = [cells[0]!, { ...failed, repetition: 0 }, { ...failed, method: 'manual', repetition: 1 }, cells[3]!]; // biome-ignore format: one value
+    const { verdict } = analyse(comparedOf(apart, 2));
+    expect(verdict[0]).toBe('No two methods can be compared: too many runs failed.');
+    expect(verdict[1]).toContain('manual and random came to an end in no repetition together');
     const without = analyse(comparedOf(none, 2));
     expect(without.pairs).toEqual([]);
     expect(without.rows[1]!.test).toBeNull();

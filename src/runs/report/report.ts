@@ -69,15 +69,7 @@ function gather(compared: Compared, store: RunStore): Report {
   const methods = analysis.rows.map((row, index): ReportedMethod => {
     const cells = compared.cells.filter((cell) => cell.method === row.method);
     const done = cells.filter(({ state }) => state === 'done');
-    const curves = done.map(({ run }) =>
-      store
-        .events(run!)
-        .flatMap(({ event }): [number, number][] =>
-          event.kind === 'step' && Number.isFinite(event.bestReward)
-            ? [[event.evaluations, event.bestReward]]
-            : [],
-        ),
-    );
+    const curves = done.map(({ run }) => curveOf(store, run!));
     return {
       row,
       look: index % LOOKS,
@@ -95,6 +87,19 @@ function gather(compared: Compared, store: RunStore): Report {
     failed: compared.cells.filter(({ state }) => state === 'failed'),
     versions: run ? store.getRun(run).versions : {},
   };
+}
+
+/** Best reward so far against evaluations. */
+function curveOf(store: RunStore, run: string): [evaluations: number, reward: number][] {
+  return (
+    store
+      .events(run)
+      .flatMap(({ event }) => (event.kind === 'step' ? [event] : []))
+      // Texts that were tried on some of the examples only are not the best of anything yet.
+      .filter(({ episode, bestPrompt }) => !episode || bestPrompt !== '')
+      .filter(({ bestReward }) => Number.isFinite(bestReward))
+      .map(({ evaluations, bestReward }) => [evaluations, bestReward])
+  );
 }
 
 /** What a kind of result is, and whether it can be moved to another model. */
