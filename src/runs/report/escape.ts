@@ -37,7 +37,7 @@ export function htmlPrompt(text: string): string {
 export function markdown(text: string): string {
   return text
     .replace(ODD, (character) => `[${nameOf(character)}]`)
-    .replace(/[\\`*_{}[\]<>()#+!|~&]/g, (character) => `\\${character}`);
+    .replace(/[\\`*_[\]<>#|~&]/g, (character) => `\\${character}`);
 }
 
 /** A model's text as a code span that a table cell can hold. */

@@ -176,7 +176,7 @@ function provenance(report: Report): string {
     .map((line) => `<li>${html(line)}</li>`)
     .join('')}</ul></section>
 <section><h2>Where it comes from</h2>
-<p>Comparison <span class="id">${html(report.compared.id)}</span>. Asked again, the same command takes everything from the store:</p>
+<p>Comparison <span class="id">${html(report.compared.id)}</span>. Asked again, the same command, with what was overridden by <code>--set</code>, takes everything from the store:</p>
 <pre>${html(commandOf(report.compared))}</pre>
 <details><summary>Versions, and SHA-256 of data and models</summary><dl>${facts
     .map(([name, value]) => `<dt>${html(name)}</dt><dd class="id">${html(value)}</dd>`)

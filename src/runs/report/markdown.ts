@@ -11,8 +11,10 @@ export function markdownReport(report: Report): string {
   const lines = [
     `# Comparison: ${markdown(about.task)}`,
     '',
-    ...analysis.verdict.map((line, i) => (i === 0 ? `**${markdown(line)}**` : markdown(line))),
-    '',
+    ...analysis.verdict.flatMap((line, i) => [
+      i === 0 ? `**${markdown(line)}**` : markdown(line),
+      '',
+    ]),
     `${plan.methods.length} methods, ${plan.repetitions.length} repetitions each; task LM ${markdown(about.taskLm)}; ${examples.train} train, ${examples.validation} validation and ${formatCount(examples.test)} sealed test examples; comparison ${id}.`,
     '',
     '## Results',

@@ -199,7 +199,7 @@ describe('pieces', () => {
 
   it('markdown code spans hold backticks and pipes', () => {
     expect(markdownPrompt('a `b` | c')).toBe('`` a `b` \\| c ``');
-    expect(markdown('[x](y) <b>')).toBe('\\[x\\]\\(y\\) \\<b\\>');
+    expect(markdown('[x](y) <b>')).toBe('\\[x\\](y) \\<b\\>');
   });
 
   it('pairs are turned to the leader', () => {

@@ -133,7 +133,7 @@ export function commandOf({ plan: { loaded, methods, repetitions } }: Compared):
     'whetstone compare',
     loaded.path.split(/[\\/]/).at(-1),
     `--methods ${methods.map(({ method }) => method.name).join(',')}`,
-    `--seeds ${seeds.length === 1 ? (seeds[0] === loaded.config.seed ? 1 : `${seeds[0]}`) : seeds.join(',')}`,
+    seeds.length > 1 ? `--seeds ${seeds.join(',')}` : `--seeds 1 --set seed=${seeds[0]}`,
     ...(splits.length > 0 ? [`--splits ${splits.join(',')}`] : []),
   ].join(' ');
 }
