@@ -105,7 +105,7 @@ it('reads what the policy writes in the policy’s own vocabulary', async () => 
 
 it('refuses a masked LM as policy', async () => {
   const config = { taskLm: model('llama'), policyLm: model('roberta') };
-  await expect(run(config)).rejects.toThrow(/policyLm: .*masked LM.*take a causal one/);
+  await expect(run(config)).rejects.toThrow(/needs a causal policy LM, .* is masked/);
 });
 
 it('keeps a long description within the policy’s context', async () => {

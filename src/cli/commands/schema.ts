@@ -1,12 +1,16 @@
 /** `whetstone schema`: the JSON Schema of whetstone.yaml, for editors. */
 import type { Command } from 'commander';
+import { withJson } from '../options.ts';
+import { session } from '../session.ts';
 
 export function defineSchema(program: Command): void {
-  program
-    .command('schema')
+  withJson(program.command('schema'))
     .description('print the JSON Schema of whetstone.yaml')
     .action(async () => {
       const { configJsonSchema } = await import('../../runs/config.ts');
-      process.stdout.write(`${JSON.stringify(configJsonSchema(), undefined, 2)}\n`);
+      const { print, emit } = session();
+      const schema = configJsonSchema();
+      print(JSON.stringify(schema, undefined, 2));
+      emit({ kind: 'result', schema });
     });
 }

@@ -63,7 +63,7 @@ export function createRunView(style: Style): RunView {
     },
     lines(columns) {
       const out: string[] = [];
-      if (start !== undefined) out.push(headline(start, style));
+      if (start !== undefined) out.push(headline(start, style), row('models', modelsOf(start)));
       if (step !== undefined) {
         out.push(row('budget', budgetLine(step, style)));
         out.push(row('reward', rewardLine(step, rewards, columns, style)));
@@ -75,7 +75,9 @@ export function createRunView(style: Style): RunView {
       return out;
     },
     plain() {
-      if (last === 'start' && start !== undefined) return headline(start, style);
+      if (last === 'start' && start !== undefined) {
+        return `${headline(start, style)} · ${modelsOf(start)}`;
+      }
       if (last === 'progress') return meter.plain();
       return last === 'step' && step !== undefined ? stepSentence(step) : undefined;
     },
@@ -141,11 +143,12 @@ function best(known: ValidationEvent | undefined, next: ValidationEvent): Valida
 function headline(start: StartEvent, style: Style): string {
   const { train, validation, test } = start.examples;
   const sizes = `${train} train, ${validation} validation, ${test} sealed test`;
-  const models =
-    start.policyLm === start.taskLm
-      ? `${start.taskLm} writes and answers`
-      : `${start.policyLm} writes, ${start.taskLm} answers`;
-  return `${style.bold(visible(start.method))} on ${visible(start.task)} ${style.dim(`(${sizes}) · ${visible(models)}`)}`;
+  return `${style.bold(visible(start.method))} on ${visible(start.task)} ${style.dim(`(${sizes})`)}`;
+}
+
+function modelsOf({ policyLm, taskLm }: StartEvent): string {
+  if (policyLm === taskLm) return visible(`${taskLm} writes and answers`);
+  return visible(`${policyLm} writes, ${taskLm} answers`);
 }
 
 function budgetLine(step: StepEvent, style: Style): string {
