@@ -202,7 +202,7 @@ describe('Ctrl-C twice', () => {
   });
 });
 
-describe.skipIf(!existsSync(demoFolder()))('init', () => {
+describe.skipIf(!existsSync(demoFolder()))('init (needs assets/demo)', () => {
   it('writes a configuration that holds, and overwrites nothing unasked', async () => {
     expect(await whetstone('init')).toMatchObject({ code: 0, err: '' });
     const again = await whetstone('init');

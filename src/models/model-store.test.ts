@@ -122,7 +122,7 @@ describe('download from the hub', () => {
     await expect(pull()).rejects.toThrow(/answered 503/);
   });
 
-  it.runIf(existsSync('/dev/full'))('says that the disk is full', async () => {
+  it.runIf(existsSync('/dev/full'))('says that the disk is full (needs /dev/full)', async () => {
     await mkdir(`${folder()}.hub.part`, { recursive: true });
     await symlink('/dev/full', part());
     await expect(pull()).rejects.toThrow(/disk is full/);

@@ -71,7 +71,7 @@ test.each<[string, () => string, string]>([
 });
 
 test.skipIf(process.platform === 'win32')(
-  'a named pipe is refused and not waited for',
+  'a named pipe is refused and not waited for (needs a POSIX system)',
   async () => {
     const pipe = join(folder, 'model.safetensors');
     execFileSync('mkfifo', [pipe]);

@@ -177,7 +177,7 @@ test('an index that names a tensor its shard lacks is refused', async () => {
 });
 
 test.skipIf(process.platform === 'win32')(
-  'a shard that links out of its folder is refused',
+  'a shard that links out of its folder is refused (needs a POSIX system)',
   async () => {
     const [inside, outside] = [join(folder, 'inside'), join(folder, 'outside.safetensors')];
     mkdirSync(inside);
@@ -189,7 +189,7 @@ test.skipIf(process.platform === 'win32')(
 );
 
 test.skipIf(process.platform === 'win32')(
-  'links of the Hugging Face cache are followed',
+  'links of the Hugging Face cache are followed (needs a POSIX system)',
   async () => {
     const [blobs, snapshot] = [join(folder, 'blobs'), join(folder, 'snapshots', 'abc')];
     mkdirSync(blobs);

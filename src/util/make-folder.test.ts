@@ -23,6 +23,6 @@ it('says when a file is in the way', () => {
   expect(() => makeFolder(join(root, 'file', 'below'))).toThrow(/ENOTDIR/);
 });
 
-it.skipIf(!existsSync('/proc/self'))('gives up where nothing can be made', () => {
+it.skipIf(!existsSync('/proc/self'))('gives up where nothing can be made (needs /proc)', () => {
   expect(() => makeFolder('/proc/whetstone/models')).toThrow(/ENOENT/);
 });

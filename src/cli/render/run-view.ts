@@ -146,9 +146,13 @@ function headline(start: StartEvent, style: Style): string {
   return `${style.bold(visible(start.method))} on ${visible(start.task)} ${style.dim(`(${sizes})`)}`;
 }
 
-function modelsOf({ policyLm, taskLm }: StartEvent): string {
-  if (policyLm === taskLm) return visible(`${taskLm} writes and answers`);
-  return visible(`${policyLm} writes, ${taskLm} answers`);
+function modelsOf(start: StartEvent): string {
+  const [writer, reader] = [start.policyLm, start.taskLm].map((name) =>
+    name.replace(/^local:/, ''),
+  );
+  return visible(
+    writer === reader ? `${writer} writes and answers` : `${writer} writes, ${reader} answers`,
+  );
 }
 
 function budgetLine(step: StepEvent, style: Style): string {
