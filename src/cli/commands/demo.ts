@@ -35,8 +35,8 @@ export function defineDemo(program: Command): void {
       }
       const folder = packageRoot();
       const next = () => [
-        'whetstone init        a configuration and data of your own to start from',
-        'whetstone runs show last',
+        'npx whetstone init    a configuration and data of your own to start from',
+        'npx whetstone runs show last',
       ];
       // Who asks for a longer search gets it.
       const totalSeconds = options.minutes > MINUTES ? undefined : TOTAL_SECONDS;

@@ -25,6 +25,6 @@ async function runInit(folder: string, options: Options): Promise<void> {
   for (const file of files) print(`wrote ${relative('.', file.path)}  ${file.about}`);
   print('');
   print('next  put your own rows into reviews.csv, or change task.data, then');
-  print(`      whetstone optimize ${relative('.', files[0]!.path)}`);
+  print(`      npx whetstone optimize ${relative('.', files[0]!.path)}`);
   emit({ kind: 'result', files: files.map(({ path }) => path) });
 }

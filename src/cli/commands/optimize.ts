@@ -18,9 +18,9 @@ export function defineOptimize(program: Command): void {
       const loaded = await loadConfig(path, { set: options.set });
       await runOptimize(loaded, ({ prompt, kindOfResult }) => [
         kindOfResult === 'text'
-          ? `whetstone evaluate ${path} --prompt ${shellQuote(prompt)} --split test`
-          : `whetstone evaluate ${path} --run last --split test`,
-        'whetstone runs show last',
+          ? `npx whetstone evaluate ${path} --prompt ${shellQuote(prompt)} --split test`
+          : `npx whetstone evaluate ${path} --run last --split test`,
+        'npx whetstone runs show last',
       ]);
     });
 }
