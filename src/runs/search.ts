@@ -18,7 +18,7 @@ import { rewards } from '../tasks/index.ts';
 import { createRng } from '../util/rng.ts';
 import { nearest } from '../util/suggest.ts';
 import { type Config, expectation } from './config.ts';
-import type { Episode, RunEvent } from './events.ts';
+import type { Episode, RunEvent, StepFluency } from './events.ts';
 import type { Workbench } from './workbench.ts';
 
 export interface SearchOptions {
@@ -91,11 +91,18 @@ export async function search(options: SearchOptions): Promise<Found> {
     for (const each of environments) await each.close();
   }
   if (!pool.best && tensors.length === 0) {
+    if (Number.isFinite(pool.refused)) throw nothingFluent(config, pool.refused);
     throw new BudgetError(
       `the budget of ${JSON.stringify(config.budget)} ended before ${method.name} had a result, give it more`,
     );
   }
   return { pool, tensors, evaluations: budget.evaluations, seconds: budget.seconds };
+}
+
+function nothingFluent({ fluency }: Config, least: number): BudgetError {
+  return new BudgetError(
+    `no prompt had a perplexity of at most fluency.maxPerplexity ${fluency.maxPerplexity}, the least was ${least.toFixed(1)}; raise the limit, fluency.weight or the budget`,
+  );
 }
 
 interface Progress extends SearchOptions {
@@ -113,6 +120,7 @@ function stepEvent(report: StepReport, s: Progress): RunEvent {
   const best = s.pool.best ?? bestTried(report);
   const left = s.budget.secondsLeft;
   const episode = episodeOf(report, s);
+  const fluency = fluencyOf(report, best?.fluency?.perplexity);
   return {
     kind: 'step',
     step: report.step,
@@ -125,6 +133,7 @@ function stepEvent(report: StepReport, s: Progress): RunEvent {
     spent: Math.min(1, s.budget.spent),
     ...(left === undefined ? {} : { secondsLeft: left }),
     ...(episode ? { episode } : {}),
+    ...(fluency ? { fluency } : {}),
     ...(report.quantities ? { quantities: report.quantities } : {}),
   };
 }
@@ -133,7 +142,21 @@ function bestTried({ tried }: StepReport) {
   const [first, ...rest] = tried;
   if (!first) return undefined;
   const best = rest.reduce((a, b) => (b.score.reward > a.score.reward ? b : a), first);
-  return { prompt: best.prompt, reward: best.score.reward };
+  const { reward, fluency } = best.score;
+  return { prompt: best.prompt, reward, fluency };
+}
+
+function fluencyOf({ tried }: StepReport, best: number | undefined): StepFluency | undefined {
+  const priced = tried.flatMap(({ score }) => score.fluency ?? []);
+  if (priced.length === 0) return undefined;
+  const mean = (f: (of: (typeof priced)[number]) => number) =>
+    priced.reduce((sum, of) => sum + f(of), 0) / priced.length;
+  return {
+    perplexity: Math.exp(mean(({ perplexity }) => Math.log(perplexity))),
+    taskReward: mean(({ taskReward }) => taskReward),
+    penalty: mean(({ penalty }) => penalty),
+    ...(best === undefined ? {} : { best }),
+  };
 }
 
 /** One of the step's prompts on one example, another pair at every step. */
