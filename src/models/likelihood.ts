@@ -12,11 +12,11 @@ import {
   gather,
   input,
   int64,
-  logSumExp,
-  sub,
+  logSoftmax,
   type Tensor,
   takeAlong,
 } from '../tensor/index.ts';
+import { embed } from './architecture.ts';
 import { branches, type LayerCache } from './attention.ts';
 import type { LanguageModel } from './language-model.ts';
 import { loadPrefiller, type PrefixCache } from './programs.ts';
@@ -44,8 +44,8 @@ export interface Likelihood {
   unload(): Promise<void>;
 }
 
-/** Most logits of one pass: 2^25 floats are 134 MB. */
-const LOGITS = 2 ** 25;
+/** Most logits of one pass: 2^24 floats are 67 MB, and as much again for their log-softmax. */
+const LOGITS = 2 ** 24;
 
 /** The program, in float32. */
 export async function loadLikelihood(model: LanguageModel): Promise<Likelihood> {
@@ -68,10 +68,11 @@ export async function loadLikelihood(model: LanguageModel): Promise<Likelihood> 
     return cache;
   };
   const attend = branches(config, { G: 'G', N: 'N', T: 'T', L: 'L' }, cacheOf, lengths);
-  const x = architecture.embed(w, ids, positions);
+  const x = embed(architecture, w, { ids, positions });
   const select = (t: Tensor) => gather(t, rows);
   const logits = architecture.head(w, architecture.forward(w, x, positions, attend, select)); // [S, V]
-  const out = sub(takeAlong(logits, targets), logSumExp(logits, [-1], true)); // [S, 1]
+  // Not a logsumexp: the engine's loses digits over a whole vocabulary.
+  const out = takeAlong(logSoftmax(logits), targets); // [S, 1]
   const options = { prepack: false };
   const executable = await model.load({ out, dims: shape }, options);
   const prefiller = await loadPrefiller(model, options);

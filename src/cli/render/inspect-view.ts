@@ -6,8 +6,14 @@ import type {
   OrderSensitivity,
   TransferRow,
 } from '../../runs/inspect/result.ts';
+import {
+  formatCount,
+  formatNumber,
+  formatScore,
+  formatSeconds,
+  formatShare,
+} from '../../util/format.ts';
 import { pad, visible } from '../../util/text.ts';
-import { formatCount, formatNumber, formatScore, formatSeconds, formatShare } from './format.ts';
 import { quote } from './run-view.ts';
 import { fitLine, type Style } from './style.ts';
 import { type Column, renderTable } from './table.ts';

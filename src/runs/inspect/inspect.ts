@@ -134,7 +134,7 @@ async function inspectWith(i: Inspection): Promise<Omit<InspectResult, 'seconds'
   });
   const fluentRewrite = bestRewrite(rewrites, scores, { own, compare });
   const policyLm = await bench.policyLm();
-  const words = wordsOf(prompt, policyLm.tokenizer);
+  const words = wordsOf(withoutSpecial(i), policyLm.tokenizer);
   const texts = [prompt, '', ...(fluentRewrite ? [fluentRewrite.prompt] : [])];
   const first = texts.map((text) => splitScore(scores.get(text)!));
   const transfer = await transferRows(i, { examples, texts });
@@ -240,11 +240,21 @@ function refuseMask({ taskLm }: Workbench, ids: readonly number[]): void {
   }
 }
 
-function warnOfSpecialTokens({ bench, ids, options }: Inspection): void {
+/** As they are written; each once. */
+function specialTokens({ bench, ids }: Inspection): string[] {
   const { tokenizer } = bench.taskLm;
-  const special = [...new Set(ids.filter((id) => tokenizer.isSpecial(id)))];
-  if (special.length === 0) return;
-  const names = special.map((id) => visible(tokenizer.decode([id], { keepSpecialTokens: true })));
-  const message = `the prompt holds ${names.join(', ')}, which the task LM reads as special tokens and not as text`;
-  options.onEvent?.({ kind: 'warning', message });
+  const special = [...new Set(ids)].filter((id) => tokenizer.isSpecial(id));
+  return special.map((id) => tokenizer.decode([id], { keepSpecialTokens: true }).trim());
+}
+
+/** The prompt's own words: names of special tokens are none. */
+function withoutSpecial(i: Inspection): string {
+  return specialTokens(i).reduce((text, name) => text.replaceAll(name, ' '), i.options.prompt);
+}
+
+function warnOfSpecialTokens(i: Inspection): void {
+  const names = specialTokens(i);
+  if (names.length === 0) return;
+  const message = `the prompt holds ${visible(names.join(', '))}, which the task LM reads as special tokens and not as text`;
+  i.options.onEvent?.({ kind: 'warning', message });
 }
