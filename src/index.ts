@@ -25,6 +25,8 @@ export { type Plan, planOf } from './runs/compare-plan.ts';
 export { type Config, loadConfig, parseConfig } from './runs/config.ts';
 export { evaluate } from './runs/evaluate.ts';
 export type { EvaluateResult, OptimizeResult, RunEvent } from './runs/events.ts';
+export { type InspectOptions, inspect } from './runs/inspect/inspect.ts';
+export type { InspectResult } from './runs/inspect/result.ts';
 export { openModel } from './runs/open-model.ts';
 export { optimize } from './runs/optimize.ts';
 export { writeReport } from './runs/report/report.ts';

@@ -9,6 +9,7 @@ import { defineDemo } from './commands/demo.ts';
 import { defineDoctor } from './commands/doctor.ts';
 import { defineEvaluate } from './commands/evaluate.ts';
 import { defineInit } from './commands/init.ts';
+import { defineInspect } from './commands/inspect.ts';
 import { defineModels } from './commands/models.ts';
 import { defineOptimize } from './commands/optimize.ts';
 import { defineRuns } from './commands/runs.ts';
@@ -54,6 +55,7 @@ function createProgram(): Command {
   defineOptimize(program);
   defineCompare(program);
   defineEvaluate(program);
+  defineInspect(program);
   defineModels(program);
   defineRuns(program);
   defineDoctor(program);

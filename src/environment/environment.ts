@@ -18,6 +18,7 @@ import {
 import { excerpt } from '../tasks/excerpt.ts';
 import type { RewardFunction } from '../tasks/rewards/index.ts';
 import type { Example, Task } from '../tasks/task.ts';
+import { type Charge, charged } from './charge.ts';
 import { type LabelWords, labelWordsOf } from './label-words.ts';
 import { type Layout, layoutOf, type Prompt } from './layout.ts';
 import { TaskLmPrograms } from './programs.ts';
@@ -42,6 +43,8 @@ export interface EnvironmentOptions {
   readonly prepack?: boolean;
   /** Programs shared with other environments of the same task LM and precision. */
   readonly programs?: TaskLmPrograms;
+  /** What texts cost beside the task: taken off their rewards. */
+  readonly charge?: Charge;
 }
 
 /** Examples that are computed together, in order of length. */
@@ -110,7 +113,11 @@ export class Environment {
     const ids = prompts.map((prompt) => prompt.ids ?? this.layout.prompt(prompt.text));
     await this.fill(ids, blocks);
     const wanted = blocks.flatMap((block) => this.blocks[block]!.examples);
-    return ids.map((prompt) => this.summarise(this.known.get(key(prompt)), wanted));
+    const scores = ids.map((prompt) => this.summarise(this.known.get(key(prompt)), wanted));
+    return this.charge(
+      prompts.map(({ text }) => text),
+      scores,
+    );
   }
 
   /**
@@ -153,13 +160,19 @@ export class Environment {
       }
       out.push(this.summarise(scores, all));
     }
-    return out;
+    return this.charge(texts, out);
   }
 
   /** Frees cached keys and values, and programs unless they are shared. */
   async close(): Promise<void> {
     for (const block of this.blocks) await this.dropCache(block);
     if (!this.options.programs) await this.programs.unload();
+  }
+
+  /** The one place where a prompt's text has a price. */
+  private async charge(texts: readonly string[], scores: PromptScore[]): Promise<PromptScore[]> {
+    const prices = await this.options.charge?.(texts);
+    return prices ? scores.map((score, i) => charged(score, prices[i]!)) : scores;
   }
 
   private assembled(prompt: readonly number[], e: number): number[] {

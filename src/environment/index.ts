@@ -1,4 +1,5 @@
 /** whetstone/environment: task LM, examples and reward, asked by prompts. */
+export type { Charge, Fluency } from './charge.ts';
 export { checkTask } from './check-task.ts';
 export { Environment, type EnvironmentOptions, type PromptScore } from './environment.ts';
 export { type Layout, layoutOf, type Prompt } from './layout.ts';

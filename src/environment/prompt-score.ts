@@ -1,19 +1,22 @@
 /** A prompt's scores on examples, and how they are made of class scores. */
 import type { RewardFunction } from '../tasks/rewards/index.ts';
 import type { Example } from '../tasks/task.ts';
+import type { Fluency } from './charge.ts';
 
 export interface PromptScore {
-  /** Mean reward. */
+  /** Mean reward, less what the prompt's fluency costs where that has a price. */
   readonly reward: number;
   readonly accuracy: number;
   /** Indices of the examples asked for. */
   readonly examples: readonly number[];
-  /** Reward of each of them. */
+  /** The task's reward of each of them. */
   readonly rewards: readonly number[];
   /** Predicted class of each example, in the order asked for. */
   readonly predicted: readonly number[];
   /** Class scores [examples, C]: logits, or log-probabilities for words of several tokens. */
   readonly scores: Float32Array;
+  /** Where fluency has a price: it, and the mean reward without it. */
+  readonly fluency?: Fluency & { readonly taskReward: number };
 }
 
 /** Sums up class scores [all examples, C] over the examples with the indices `wanted`. */

@@ -1,5 +1,5 @@
 /** The best distinct prompts that a method has tried, by train reward. */
-import type { Prompt, PromptScore } from '../environment/index.ts';
+import type { Fluency, Prompt, PromptScore } from '../environment/index.ts';
 
 export interface Candidate {
   readonly prompt: Prompt;
@@ -7,6 +7,7 @@ export interface Candidate {
   readonly accuracy: number;
   /** Evaluations that reward and accuracy are the means of. */
   readonly evaluations: number;
+  readonly fluency?: Fluency | undefined;
   /** The template that the prompt stands in, where that is not the task's own. */
   readonly template?: string | undefined;
 }
@@ -14,6 +15,8 @@ export interface Candidate {
 export class CandidatePool {
   private readonly known = new Map<string, Candidate>();
   private readonly limit: number;
+  /** The least perplexity among prompts that were refused for theirs. */
+  refused = Number.POSITIVE_INFINITY;
 
   /** Keeps the `limit` best. */
   constructor(limit = 256) {
@@ -21,9 +24,14 @@ export class CandidatePool {
   }
 
   /** Of a prompt that was scored on several minibatches, the means over all of them are kept. */
-  add(prompt: Prompt, { reward, accuracy, examples }: PromptScore, template?: string): void {
+  add(prompt: Prompt, score: PromptScore, template?: string): void {
+    const { reward, accuracy, examples, fluency } = score;
     if (!Number.isFinite(reward)) return;
-    const candidate = { prompt, reward, accuracy, evaluations: examples.length, template };
+    if (fluency?.isOverLimit) {
+      this.refused = Math.min(this.refused, fluency.perplexity);
+      return;
+    }
+    const candidate = { prompt, reward, accuracy, evaluations: examples.length, fluency, template };
     const before = this.known.get(keyOf(candidate));
     this.put(before === undefined ? candidate : joined(before, candidate));
     if (this.known.size > 2 * this.limit) this.shrink();

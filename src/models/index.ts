@@ -2,7 +2,9 @@
 export type { Architecture, Attend, ModelConfig, WeightSpec, Weights } from './architecture.ts';
 export { architectures } from './architectures/index.ts';
 export { branches, sequences } from './attention.ts';
+export { type EmbeddingTable, loadEmbeddings } from './embeddings.ts';
 export { LanguageModel, type OpenOptions } from './language-model.ts';
+export { type Beginnings, type Likelihood, loadLikelihood } from './likelihood.ts';
 export { listModels, modelFolder, type ResolvedModel, resolveModel } from './model-store.ts';
 export { openWeights } from './open-weights.ts';
 export type { Precision } from './prepared-weights.ts';

@@ -1,4 +1,5 @@
 /** The text that a policy reads before it writes: the task's description and an example of each class. */
+import type { LanguageModel } from '../models/language-model.ts';
 import type { Tokenizer } from '../models/tokenizer.ts';
 import type { Task } from '../tasks/task.ts';
 
@@ -26,4 +27,11 @@ export function describeTask(
     lines.push(line);
   }
   return [...lines, end].join('\n');
+}
+
+/** Ids of a text that something is written after: at least one, a beginning where there is no text. */
+export function contextIds({ tokenizer }: LanguageModel, text: string): number[] {
+  const ids = tokenizer.encode(text, { addSpecialTokens: true });
+  const { bos, eos } = tokenizer.special;
+  return ids.length > 0 ? ids : [bos ?? eos ?? 0];
 }

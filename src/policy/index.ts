@@ -1,5 +1,12 @@
 /** whetstone/policy: the LM that writes prompts, and what of it learns. */
 export { type ActionSpace, actionSpaceOf } from './action-space.ts';
-export { describeTask } from './context.ts';
+export { contextIds, describeTask } from './context.ts';
+export {
+  FluencyMeter,
+  type FluencyOptions,
+  fluencyCharge,
+  perplexityOf,
+  type Reading,
+} from './fluency.ts';
 export { type Episode, type Learner, type Plan, Policy, type PolicyOptions } from './policy.ts';
 export { sampleAction } from './sampling.ts';

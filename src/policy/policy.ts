@@ -29,6 +29,7 @@ import {
 import type { Rng } from '../util/rng.ts';
 import type { ActionSpace } from './action-space.ts';
 import { type Adapter, mlpAdapter, rowOf, tableAdapter } from './adapters.ts';
+import { contextIds } from './context.ts';
 import { sampleAction } from './sampling.ts';
 
 export interface PolicyOptions {
@@ -319,9 +320,7 @@ interface Reader {
 }
 
 async function readContext(lm: LanguageModel, context: string): Promise<Reader> {
-  const known = lm.tokenizer.encode(context, { addSpecialTokens: true });
-  const { bos, eos } = lm.tokenizer.special;
-  const ids = known.length > 0 ? known : [bos ?? eos ?? 0];
+  const ids = contextIds(lm, context);
   const prefiller = await loadPrefiller(lm, { prepack: false });
   const cache = await prefiller.run([ids]);
   await prefiller.unload();

@@ -134,13 +134,16 @@ export async function scoreOnOpenSplits(
  * The solution with the highest mean reward over train and validation examples together: with 16
  * examples a class, accuracy on validation alone is too coarse to choose by.
  */
-export function bestOf(scored: readonly Scored[]): Scored {
-  return scored.reduce((best, next) => (worth(next) > worth(best) ? next : best));
+export function bestOf(scored: readonly Scored[], priced = true): Scored {
+  return scored.reduce((best, next) => (worth(next, priced) > worth(best, priced) ? next : best));
 }
 
-function worth({ solution, train, validation }: Scored): number {
+/** What it is chosen by; with `priced` false, as if fluency were free. */
+export function worth({ solution, train, validation }: Scored, priced = true): number {
+  const of = (score: PromptScore) =>
+    (priced ? undefined : score.fluency?.taskReward) ?? score.reward;
   // A tensor is fitted to the train examples themselves, so that they say nothing about it.
-  if (solution.kind !== 'text') return validation.reward;
+  if (solution.kind !== 'text') return of(validation);
   const [t, v] = [train.predicted.length, validation.predicted.length];
-  return (train.reward * t + validation.reward * v) / (t + v);
+  return (of(train) * t + of(validation) * v) / (t + v);
 }

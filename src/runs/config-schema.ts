@@ -43,6 +43,22 @@ export const configSchema = z.strictObject({
     })
     .prefault({})
     .describe('Where the search ends: at whichever limit comes first'),
+  fluency: z
+    .strictObject({
+      weight: z
+        .number()
+        .min(0)
+        .max(1e6)
+        .default(0)
+        .describe('Taken off a reward for each nat of ln perplexity; 0: fluency is free'),
+      maxPerplexity: z
+        .number()
+        .min(1)
+        .optional()
+        .describe('Prompts above it are never put forward; no limit when left out'),
+    })
+    .prefault({})
+    .describe('Price of prompts that the policy LM finds unlikely'),
   seed: z
     .number()
     .int()

@@ -51,8 +51,20 @@ export interface StepEvent {
   readonly spent?: number;
   readonly secondsLeft?: number;
   readonly episode?: Episode;
+  /** Where fluency has a price: what the step's prompts paid. */
+  readonly fluency?: StepFluency;
   /** What else the method measured, by stable names: docs/methods explains each. */
   readonly quantities?: Readonly<Record<string, number>>;
+}
+
+/** A step's prompts: `reward` of the step is `taskReward` less `penalty`. */
+export interface StepFluency {
+  /** Geometric mean. */
+  readonly perplexity: number;
+  readonly taskReward: number;
+  readonly penalty: number;
+  /** Perplexity of the best prompt so far. */
+  readonly best?: number;
 }
 
 /** A prompt was scored on the validation split. */
@@ -77,6 +89,8 @@ export interface ResultRow {
   readonly prompt: string;
   readonly validation: SplitScore;
   readonly test: SplitScore;
+  /** Where fluency has a price. */
+  readonly perplexity?: number;
 }
 
 export interface OptimizeResult {
@@ -98,8 +112,28 @@ export interface OptimizeResult {
   readonly evaluations: number;
   readonly seconds: number;
   readonly runId: string;
+  /** Where fluency had a price: what it took. */
+  readonly fluency?: FluencyPrice;
   /** Other prompts measured the same way, for comparison; the found one is the last. */
   readonly rows?: readonly ResultRow[];
+}
+
+/** What fluency took from the chosen prompt's reward, on train and validation. */
+export interface FluencyPrice {
+  readonly weight: number;
+  readonly maxPerplexity?: number;
+  readonly perplexity: number;
+  /** The reward that it was chosen by: `taskReward` less `penalty`. */
+  readonly reward: number;
+  readonly taskReward: number;
+  readonly penalty: number;
+  /** The finalist that would have been chosen had fluency been free, where it is another. */
+  readonly unpriced?: {
+    readonly prompt: string;
+    readonly perplexity: number;
+    readonly taskReward: number;
+    readonly validation: SplitScore;
+  };
 }
 
 export interface EvaluateResult {

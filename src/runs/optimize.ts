@@ -12,11 +12,12 @@ import type { Precision } from '../models/prepared-weights.ts';
 import { sampleStratified } from '../tasks/index.ts';
 import { packageRoot } from '../util/package-root.ts';
 import { createRng } from '../util/rng.ts';
-import { bestOf, type Scored, scoreSolutions, shortlist } from './choose.ts';
+import { bestOf, scoreSolutions, shortlist } from './choose.ts';
 import type { Config, LoadedConfig } from './config.ts';
 import type { OnEvent, OptimizeResult, ResultRow, RunEvent } from './events.ts';
 import { splitScore } from './measure.ts';
 import { affordableEnd, minutesOfSearch, type Pace } from './pace.ts';
+import { type Chosen, priceOf } from './price.ts';
 import { type Found, methodOf, refuseUnserved, search } from './search.ts';
 import type { RunStore } from './store.ts';
 import { Workbench } from './workbench.ts';
@@ -205,6 +206,7 @@ async function conclude(c: Conclusion): Promise<OptimizeResult> {
     prompt: titleOf(solution),
     validation: splitScore(validation),
     test: splitScore(tested[i]!),
+    ...(validation.fluency ? { perplexity: validation.fluency.perplexity } : {}),
   }));
   const { test } = rows.at(-1)!;
   const untested = await describeChosen(c, chosen);
@@ -220,21 +222,22 @@ export type Untested = Omit<OptimizeResult, 'test' | 'rows'>;
 /** Scores the finalists afresh in float32 on the open splits and chooses one. */
 export async function chooseFinalist(
   c: Scoring & Pick<Conclusion, 'config' | 'found'> & { readonly finalists?: number },
-): Promise<Scored> {
+): Promise<Chosen> {
   const { bench, found, emit } = c;
   emit({ kind: 'progress', phase: 'choosing finalists', done: 0, unit: 'rounds' });
   const { search: precision } = c.config.precision;
   const solutions = await finalistsOf(bench, found, { precision, count: c.finalists ?? FINALISTS });
-  const chosen = bestOf(await scoreOpen(c, { what: 'finalists', solutions }));
+  const scored = await scoreOpen(c, { what: 'finalists', solutions });
+  const chosen = bestOf(scored);
   const prompt = titleOf(chosen.solution);
   emit({ kind: 'validation', prompt, validation: splitScore(chosen.validation) });
-  return chosen;
+  return { ...chosen, fluency: priceOf(chosen, scored, c.config.fluency) };
 }
 
 /** The chosen solution as it is recorded; a tensor is saved into the run's folder. */
 export async function describeChosen(
   c: Pick<Conclusion, 'bench' | 'found' | 'method' | 'runId' | 'started' | 'store'>,
-  { solution, train, validation }: Scored,
+  { solution, train, validation, fluency }: Chosen,
 ): Promise<Untested> {
   const isText = solution.kind === 'text';
   const files = isText ? [] : await solution.save(c.store.artifactFolder(c.runId));
@@ -249,6 +252,7 @@ export async function describeChosen(
     ...(files.length > 0 ? { files } : {}),
     train: splitScore(train),
     validation: splitScore(validation),
+    ...(fluency ? { fluency } : {}),
     evaluations: c.found.evaluations,
     seconds: (performance.now() - c.started) / 1000,
     runId: c.runId,

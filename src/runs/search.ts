@@ -19,7 +19,7 @@ import { formatCount } from '../util/format.ts';
 import { createRng } from '../util/rng.ts';
 import { nearest } from '../util/suggest.ts';
 import { type Config, expectation } from './config.ts';
-import type { Episode, RunEvent } from './events.ts';
+import type { Episode, RunEvent, StepFluency } from './events.ts';
 import type { Workbench } from './workbench.ts';
 
 export interface SearchOptions {
@@ -92,6 +92,7 @@ export async function search(options: SearchOptions): Promise<Found> {
     for (const each of environments) await each.close();
   }
   if (!pool.best && tensors.length === 0) {
+    if (Number.isFinite(pool.refused)) throw nothingFluent(config, pool.refused);
     throw new BudgetError(
       `the budget of ${describeBudget(config)} ended before ${method.name} had a result, give it more`,
     );
@@ -103,6 +104,12 @@ export async function search(options: SearchOptions): Promise<Found> {
 export function describeBudget({ budget: { minutes, evaluations } }: Config): string {
   const time = `${minutes} ${minutes === 1 ? 'minute' : 'minutes'}`;
   return evaluations === undefined ? time : `${time} or ${formatCount(evaluations)} evaluations`;
+}
+
+function nothingFluent({ fluency }: Config, least: number): BudgetError {
+  return new BudgetError(
+    `no prompt had a perplexity of at most fluency.maxPerplexity ${fluency.maxPerplexity}, the least was ${least.toFixed(1)}; raise the limit, fluency.weight or the budget`,
+  );
 }
 
 interface Progress extends SearchOptions {
@@ -119,6 +126,7 @@ function stepEvent(report: StepReport, s: Progress): RunEvent {
   const best = s.pool.best;
   const left = s.budget.secondsLeft;
   const episode = episodeOf(report, s);
+  const fluency = fluencyOf(report, best?.fluency?.perplexity);
   return {
     kind: 'step',
     step: report.step,
@@ -131,7 +139,21 @@ function stepEvent(report: StepReport, s: Progress): RunEvent {
     spent: Math.min(1, s.budget.spent),
     ...(left === undefined ? {} : { secondsLeft: left }),
     ...(episode ? { episode } : {}),
+    ...(fluency ? { fluency } : {}),
     ...(report.quantities ? { quantities: report.quantities } : {}),
+  };
+}
+
+function fluencyOf({ tried }: StepReport, best: number | undefined): StepFluency | undefined {
+  const priced = tried.flatMap(({ score }) => score.fluency ?? []);
+  if (priced.length === 0) return undefined;
+  const mean = (f: (of: (typeof priced)[number]) => number) =>
+    priced.reduce((sum, of) => sum + f(of), 0) / priced.length;
+  return {
+    perplexity: Math.exp(mean(({ perplexity }) => Math.log(perplexity))),
+    taskReward: mean(({ taskReward }) => taskReward),
+    penalty: mean(({ penalty }) => penalty),
+    ...(best === undefined ? {} : { best }),
   };
 }
 

@@ -4,7 +4,14 @@ import { ConfigError } from '../errors.ts';
 import type { SolutionContext } from '../methods/index.ts';
 import type { LanguageModel } from '../models/language-model.ts';
 import type { Precision } from '../models/prepared-weights.ts';
-import { actionSpaceOf, describeTask, Policy, type PolicyOptions } from '../policy/index.ts';
+import {
+  actionSpaceOf,
+  describeTask,
+  FluencyMeter,
+  fluencyCharge,
+  Policy,
+  type PolicyOptions,
+} from '../policy/index.ts';
 import { type Example, loadTask, parseTemplate, rewards, type Task } from '../tasks/index.ts';
 import { Engine } from '../tensor/index.ts';
 import type { OnProgress } from '../util/progress.ts';
@@ -34,6 +41,7 @@ export class Workbench {
   private readonly shared: Shared;
   private readonly loaded: LoadedConfig;
   private readonly options: OpenOptions;
+  private meter: Promise<FluencyMeter> | undefined;
 
   private constructor(
     parts: { task: Task; shared: Shared },
@@ -97,6 +105,7 @@ export class Workbench {
       precision,
       reward: rewards[this.loaded.config.reward],
       programs: this.programsOf(precision),
+      ...this.charge,
       ...(once ? { cacheBytes: 0, examplesPerPass: 16 } : {}),
     });
   }
@@ -119,16 +128,35 @@ export class Workbench {
   /** A fresh policy that reads the task's description. */
   async policy(options: Omit<PolicyOptions, 'rng'>, rng: Rng): Promise<Policy> {
     const lm = await this.policyLm();
-    const { config, tokenizer } = lm;
-    if (config.kind === 'masked') {
+    if (lm.config.kind === 'masked') {
       throw new ConfigError(
         `policyLm: ${lm.name} is a masked LM and does not write from left to right, take a causal one`,
       );
     }
-    const actions = actionSpaceOf(tokenizer);
+    const actions = actionSpaceOf(lm.tokenizer);
+    return Policy.create(lm, actions, await this.policyContext(), { ...options, rng });
+  }
+
+  /** What a policy reads before it writes. */
+  async policyContext(): Promise<string> {
+    const { config, tokenizer } = await this.policyLm();
     const maxTokens = Math.floor(Math.min(config.contextLength, MAX_CONTEXT) / 2);
-    const context = describeTask(this.task, { tokenizer, maxTokens });
-    return Policy.create(lm, actions, context, { ...options, rng });
+    return describeTask(this.task, { tokenizer, maxTokens });
+  }
+
+  /** Tells how likely texts are under the policy LM, after what a policy reads. */
+  fluency(): Promise<FluencyMeter> {
+    const open = async () =>
+      FluencyMeter.open(await this.policyLm(), { context: await this.policyContext() });
+    this.meter ??= open();
+    return this.meter;
+  }
+
+  /** The price of fluency, where it has one. */
+  private get charge() {
+    const { fluency } = this.loaded.config;
+    const isFree = fluency.weight === 0 && fluency.maxPerplexity === undefined;
+    return isFree ? {} : { charge: fluencyCharge(() => this.fluency(), fluency) };
   }
 
   /** The LM that writes prompts, opened when it is first needed. */

@@ -4,11 +4,13 @@
  */
 import type {
   Episode,
+  FluencyPrice,
   OptimizeResult,
   ResultRow,
   RunEvent,
   StartEvent,
   StepEvent,
+  StepFluency,
   ValidationEvent,
 } from '../../runs/events.ts';
 import {
@@ -68,6 +70,7 @@ export function createRunView(style: Style): RunView {
         out.push(row('budget', budgetLine(step, style)));
         out.push(row('reward', rewardLine(step, rewards, columns, style)));
         out.push(row('best', bestLine(step, columns, style)));
+        if (step.fluency) out.push(row('fluency', fluencyLine(step.fluency)));
       }
       if (validation !== undefined) out.push(row('validation', validationLine(validation)));
       if (episode !== undefined) out.push(...episodeLines(episode, columns, row, style));
@@ -97,14 +100,24 @@ export function resultLines(
     test: result.test,
   };
   const rows = result.rows?.length ? result.rows : [found];
+  const isPriced = rows.some((row) => row.perplexity !== undefined);
+  const perplexity = (r: ResultRow) =>
+    r.perplexity === undefined ? '' : formatNumber(r.perplexity);
   const table = renderTable(
     [
       { title: 'method' },
       { title: 'prompt', canShrink: true },
+      ...(isPriced ? [{ title: 'perplexity', align: 'right' as const }] : []),
       { title: 'validation, 95% interval', align: 'right' },
       { title: 'sealed test, 95% interval', align: 'right' },
     ],
-    rows.map((r) => [r.method, quote(r.prompt), formatScore(r.validation), formatScore(r.test)]),
+    rows.map((r) => [
+      r.method,
+      quote(r.prompt),
+      ...(isPriced ? [perplexity(r)] : []),
+      formatScore(r.validation),
+      formatScore(r.test),
+    ]),
     options,
   );
   const cost = `${formatCount(result.evaluations)} evaluations in ${formatSeconds(result.seconds)}`;
@@ -115,9 +128,22 @@ export function resultLines(
     `${style.dim('found')} ${style.bold(quote(result.prompt))}`,
     `${style.dim('cost')}  ${cost}; scored on ${sizes}, float32`,
     ...noiseNote(rows, found, style),
+    ...priceLines(result.fluency, style),
     `${style.dim('run ')}  ${result.runId}`,
     ...options.next.map((line, i) => `${style.dim(i === 0 ? 'next' : '    ')}  ${line}`),
   ];
+}
+
+/** What the chosen prompt's fluency cost. */
+function priceLines(price: FluencyPrice | undefined, style: Style): string[] {
+  if (price === undefined) return [];
+  const label = style.dim('ppl ');
+  const sum = `reward ${formatNumber(price.reward)} = ${formatNumber(price.taskReward)} of the task − ${formatNumber(price.penalty)}`;
+  const out = [`${label}  perplexity ${formatNumber(price.perplexity)}; ${sum}`];
+  const { unpriced } = price;
+  if (unpriced === undefined) return out;
+  const other = `${quote(unpriced.prompt)}, perplexity ${formatNumber(unpriced.perplexity)}, reward ${formatNumber(unpriced.taskReward)}, validation ${formatScore(unpriced.validation)}`;
+  return [...out, `      had fluency been free: ${other}`];
 }
 
 /** No winner is announced inside the noise. */
@@ -181,6 +207,11 @@ function rewardLine(
 function bestLine(step: StepEvent, columns: number, style: Style): string {
   const shown = truncate(quote(step.bestPrompt), Math.max(16, columns - 32));
   return `${style.bold(shown)}  ${style.dim('reward')} ${formatNumber(step.bestReward)}`;
+}
+
+function fluencyLine({ perplexity, taskReward, penalty, best }: StepFluency): string {
+  const ofBest = best === undefined ? '' : `, of the best ${formatNumber(best)}`;
+  return `perplexity ${formatNumber(perplexity)}${ofBest} · reward ${formatNumber(taskReward)} of the task, ${formatNumber(penalty)} taken off`;
 }
 
 function validationLine({ prompt, validation }: ValidationEvent): string {
