@@ -9,7 +9,7 @@ try {
       model: { type: 'string', default: 'smollm2-135m-instruct' },
       data: { type: 'string' },
       prompts: { type: 'string', default: '64' },
-      steps: { type: 'string', default: '200' },
+      steps: { type: 'string', default: '150' },
       seeds: { type: 'string', default: '5' },
       table: { type: 'boolean', default: false },
       json: { type: 'boolean', default: true },

@@ -154,12 +154,12 @@ export const softQ = method({
             `step ${step}: ${verdict.reason}: back to the state of step ${good.step} with half the learning rate, ${learningRate}; ${o.restores - guard.restored} more such returns are left`,
           );
         } else {
-          const isNumber = verdict.kind === 'ok' || verdict.sign !== 'number';
+          const isBroken = verdict.kind !== 'ok' && verdict.sign === 'number';
           if (verdict.kind !== 'ok' && verdict.isNew) {
-            const left = isNumber ? '' : ', the update is left out';
+            const left = isBroken ? ', the update is left out' : '';
             context.warn(`step ${step}: ${verdict.reason}${left}`);
           }
-          if (isNumber && deviation > 0) {
+          if (!isBroken && deviation > 0) {
             const clipped = clipByGlobalNorm(gradients, o.clipNorm);
             [policy.parameters, state] = optimizer.update(policy.parameters, clipped, state);
           }
