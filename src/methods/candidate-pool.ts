@@ -1,14 +1,13 @@
 /** The best distinct prompts that a method has tried, by train reward. */
 import type { Prompt, PromptScore } from '../environment/index.ts';
+import type { Placement } from './solution.ts';
 
-export interface Candidate {
+export interface Candidate extends Placement {
   readonly prompt: Prompt;
   readonly reward: number;
   readonly accuracy: number;
   /** Evaluations that reward and accuracy are the means of. */
   readonly evaluations: number;
-  /** The template that the prompt stands in, where that is not the task's own. */
-  readonly template?: string | undefined;
 }
 
 export class CandidatePool {
@@ -21,9 +20,9 @@ export class CandidatePool {
   }
 
   /** Of a prompt that was scored on several minibatches, the means over all of them are kept. */
-  add(prompt: Prompt, { reward, accuracy, examples }: PromptScore, template?: string): void {
+  add(prompt: Prompt, { reward, accuracy, examples }: PromptScore, placement: Placement = {}): void {
     if (!Number.isFinite(reward)) return;
-    const candidate = { prompt, reward, accuracy, evaluations: examples.length, template };
+    const candidate = { prompt, reward, accuracy, evaluations: examples.length, ...placement };
     const before = this.known.get(keyOf(candidate));
     this.put(before === undefined ? candidate : joined(before, candidate));
     if (this.known.size > 2 * this.limit) this.shrink();

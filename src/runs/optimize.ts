@@ -20,7 +20,7 @@ import { affordableEnd, minutesOfSearch, type Pace } from './pace.ts';
 import { type Found, methodOf, refuseUnserved, search } from './search.ts';
 import type { RunStore } from './store.ts';
 import { Workbench } from './workbench.ts';
-import { ORDINARY, type Scoring, scoreHumans, scoreOpen, type Yardsticks } from './yardsticks.ts';
+import { type Scoring, scoreHumans, scoreOpen, type Yardsticks } from './yardsticks.ts';
 
 export { methodOf } from './search.ts';
 
@@ -96,7 +96,7 @@ export function promptRoom(bench: Workbench, methodOptions: unknown): number {
     prompts?: readonly string[];
   };
   const layout = bench.layout();
-  const human = [ORDINARY, ...humanCandidates, ...prompts].map((p) => layout.prompt(p).length);
+  const human = [...humanCandidates(bench.task), ...prompts].map((p) => layout.prompt(p).length);
   return Math.max(promptTokens, ...human);
 }
 

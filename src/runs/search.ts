@@ -58,8 +58,9 @@ export async function search(options: SearchOptions): Promise<Found> {
   const context: MethodContext = {
     task,
     environment,
-    environmentWith(template) {
-      const other = bench.environment(task.train, config.precision.search, { template });
+    environmentWith(template, { examples = task.train, ...options } = {}) {
+      const where = { ...options, template };
+      const other = bench.environment(examples, config.precision.search, where);
       environments.push(other);
       return other;
     },
@@ -67,6 +68,7 @@ export async function search(options: SearchOptions): Promise<Found> {
     taskLm: bench.taskLm,
     reward: rewards[config.reward],
     rng: rng.fork('sampling'),
+    folder: bench.folder,
     budget,
     pool,
     propose: (solution) => tensors.push(solution),
