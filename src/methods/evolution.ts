@@ -14,11 +14,11 @@ import { type GeneSource, likelyGenes, uniformGenes } from './gene-source.ts';
 import {
   type Alphabet,
   alphabetOf,
+  asPrompt,
   crossover,
   diversity,
   type Genome,
   mutate,
-  promptOf,
   type Sketch,
 } from './genome.ts';
 import { humanCandidates } from './human-prompts.ts';
@@ -202,7 +202,7 @@ class Nursery {
   private born(genomes: readonly Genome[]): Individual[] {
     const { layout } = this.context.environment;
     return genomes.flatMap((genome) => {
-      const prompt = promptOf(genome, layout, this.options.promptTokens);
+      const prompt = asPrompt(genome, layout, this.options.promptTokens);
       if (!prompt || this.seen.has(prompt.text)) return [];
       this.seen.add(prompt.text);
       return [{ ...prompt, genome }];

@@ -40,7 +40,7 @@ export function alphabetOf(unit: Unit, task: Task, tokenizer: Tokenizer): Alphab
 }
 
 /** A genome as a prompt, or nothing where it is empty or longer than `limit` tokens. */
-export function promptOf(genome: Genome, layout: Layout, limit: number): Prompt | undefined {
+export function asPrompt(genome: Genome, layout: Layout, limit: number): Prompt | undefined {
   const text = genome.join('').trim();
   const ids = layout.prompt(text);
   return text === '' || ids.length > limit ? undefined : { text, ids };

@@ -24,13 +24,15 @@ export type MethodName = keyof typeof methods;
 export { Budget } from './budget.ts';
 export { type Candidate, CandidatePool } from './candidate-pool.ts';
 export { humanCandidates, ordinaryPrompt } from './human-prompts.ts';
-export type {
-  LmKind,
-  Method,
-  MethodContext,
-  SolutionContext,
-  StepReport,
+export {
+  type LmKind,
+  type Method,
+  type MethodContext,
+  method,
+  type SolutionContext,
+  type StepReport,
 } from './method.ts';
+export { promptOf } from './policy-loop.ts';
 export {
   type Solution,
   type SolutionKind,

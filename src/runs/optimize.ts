@@ -17,7 +17,7 @@ import type { Config, LoadedConfig } from './config.ts';
 import type { OnEvent, OptimizeResult, ResultRow, RunEvent } from './events.ts';
 import { splitScore } from './measure.ts';
 import { affordableEnd, minutesOfSearch, type Pace } from './pace.ts';
-import { type Found, methodOf, refuseUnserved, search } from './search.ts';
+import { type Found, methodOf, type OwnMethods, refuseUnserved, search } from './search.ts';
 import type { RunStore } from './store.ts';
 import { Workbench } from './workbench.ts';
 import { type Scoring, scoreHumans, scoreOpen, type Yardsticks } from './yardsticks.ts';
@@ -31,6 +31,8 @@ export interface OptimizeOptions {
   /** Seconds for all of it once the models are open: the search is shortened to keep to them. */
   readonly totalSeconds?: number | undefined;
   readonly store: RunStore;
+  /** Methods of your own that `method.name` may name, beside the built-in ones. */
+  readonly methods?: OwnMethods;
 }
 
 /** Texts whose validation reward is looked at, and those of them that are scored again in float32. */
@@ -42,7 +44,7 @@ export async function optimize(
   options: OptimizeOptions,
 ): Promise<OptimizeResult> {
   const { config } = loaded;
-  const { method, methodOptions } = methodOf(config);
+  const { method, methodOptions } = methodOf(config, options.methods);
   const started = performance.now();
   const { store, signal } = options;
   let runId: string | undefined;
