@@ -85,7 +85,7 @@ describe('what it promises', () => {
   });
 
   it.each([
-    ['method.unit=letters', /method.unit: .*"tokens"\|"words"/],
+    ['method.unit=letters', /method.unit: expected tokens or words/],
     ['method.populatoin=3', /populatoin.*options of evolution are unit, promptTokens,/],
     ['method.tournament=0', /method.tournament/],
   ])('refuses %s', async (set, message) => {

@@ -20,7 +20,11 @@ export class CandidatePool {
   }
 
   /** Of a prompt that was scored on several minibatches, the means over all of them are kept. */
-  add(prompt: Prompt, { reward, accuracy, examples }: PromptScore, placement: Placement = {}): void {
+  add(
+    prompt: Prompt,
+    { reward, accuracy, examples }: PromptScore,
+    placement: Placement = {},
+  ): void {
     if (!Number.isFinite(reward)) return;
     const candidate = { prompt, reward, accuracy, evaluations: examples.length, ...placement };
     const before = this.known.get(keyOf(candidate));

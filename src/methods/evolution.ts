@@ -23,7 +23,7 @@ import {
 } from './genome.ts';
 import { humanCandidates } from './human-prompts.ts';
 import { type MethodContext, method } from './method.ts';
-import { finishRace, shuffledBlocks, type Tried } from './racing.ts';
+import { finishRace, mostExamples, shuffledBlocks, type Tried } from './racing.ts';
 
 const options = z.strictObject({
   name: z.literal('evolution').default('evolution'),
@@ -55,6 +55,7 @@ const options = z.strictObject({
     .max(1)
     .default(0.25)
     .describe('Share of the example blocks that a child is first scored on; 1: no halving'),
+  mostExamples,
 });
 
 type Options = z.infer<typeof options>;
@@ -70,14 +71,16 @@ export const evolution = method({
   options,
   async *run(context, o) {
     const { environment, budget, rng } = context;
-    const { blockCount, taskLm } = environment;
+    const { blockCount, examples, taskLm } = environment;
     const alphabet = alphabetOf(o.unit, context.task, taskLm.tokenizer);
     const genes =
       o.genes === 'likely'
         ? await likelyGenes(alphabet, context, { topK: o.topK })
         : uniformGenes(alphabet, rng);
     const nursery = new Nursery(context, o, { alphabet, genes });
-    const firstBlocks = Math.max(1, Math.round(o.firstShare * blockCount));
+    const share = Math.min(1, o.mostExamples / examples.length);
+    const scored = shuffledBlocks(environment, rng).slice(0, Math.ceil(share * blockCount));
+    const firstBlocks = Math.max(1, Math.round(o.firstShare * scored.length));
     let population: readonly Tried<Individual>[] = [];
     try {
       for (let generation = 0; budget.isOpen; generation++) {
@@ -87,8 +90,7 @@ export const evolution = method({
           context.warn(`generation ${generation}: no prompt is left that was not tried`);
           return;
         }
-        const blocks = shuffledBlocks(environment, rng);
-        const race = { ...context, blocks, firstBlocks };
+        const race = { ...context, blocks: rng.shuffle(scored), firstBlocks };
         const { tried, finalists } = await finishRace(children, race);
         population = [...population, ...finalists].sort(byReward).slice(0, o.population);
         const rewards = population.map(({ score }) => score.reward);

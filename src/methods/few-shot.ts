@@ -14,12 +14,12 @@
 import { z } from 'zod';
 import type { Environment, PromptScore } from '../environment/index.ts';
 import { ConfigError } from '../errors.ts';
-import { splitStratified } from '../tasks/split.ts';
+import { sampleStratified, splitStratified } from '../tasks/split.ts';
 import type { Example } from '../tasks/task.ts';
 import { Drawer, type Shape, type Shown, templateWith } from './demonstrations.ts';
 import { ordinaryPrompt } from './human-prompts.ts';
 import { type MethodContext, method } from './method.ts';
-import { finishRace, shuffledBlocks, type Tried } from './racing.ts';
+import { finishRace, mostExamples, type Tried } from './racing.ts';
 
 const options = z.strictObject({
   name: z.literal('few-shot').default('few-shot'),
@@ -40,6 +40,7 @@ const options = z.strictObject({
     .max(0.95)
     .default(0.5)
     .describe('Share of the train split to show; the rest gives the rewards'),
+  mostExamples,
   draws: z.int().min(1).max(1024).default(16).describe('Random sets that are compared at first'),
   batchSize: z.int().min(1).max(256).default(8).describe('Changed sets a step'),
   patience: z
@@ -61,13 +62,14 @@ export const fewShot = method({
       prompt: o.prompt ?? ordinaryPrompt(task),
       separator: o.separator ?? (isMasked ? ' ' : '\n\n'),
     };
-    const { shown, scored } = partsOf(context, o.share);
+    const { shown, scored } = partsOf(context, o);
     const template = templateWith(task, shape);
     const environment = context.environmentWith(template, {
       examples: scored,
       // A prompt is read anew for every block: few blocks, but enough to compare on a part of them.
       examplesPerPass: Math.min(32, Math.max(8, Math.ceil(scored.length / 2))),
     });
+    const allBlocks = Array.from({ length: environment.blockCount }, (_, block) => block);
     const drawer = new Drawer({
       task,
       layout: environment.layout,
@@ -90,7 +92,7 @@ export const fewShot = method({
         context.warn(`few-shot: all sets of ${o.shots} demonstrations that fit were tried`);
         return;
       }
-      const blocks = shuffledBlocks(environment, rng);
+      const blocks = rng.shuffle(allBlocks);
       const race = { ...context, environment, blocks, placement, firstBlocks: 1, atLeast: 2 };
       const { tried, finalists } = await finishRace(sets, race);
       const leader = finalists[0];
@@ -115,7 +117,10 @@ export const fewShot = method({
 });
 
 /** The train split in two: what may be shown, and what gives the rewards. */
-function partsOf({ task, rng, taskLm }: MethodContext, share: number) {
+function partsOf(
+  { task, rng, taskLm }: MethodContext,
+  { share, mostExamples: most }: z.infer<typeof options>,
+) {
   const parts = [
     { name: 'shown', share },
     { name: 'scored', share: 1 - share },
@@ -126,22 +131,37 @@ function partsOf({ task, rng, taskLm }: MethodContext, share: number) {
   // A masked LM answers at the one mask of a text.
   const isClean = ({ input }: Example) =>
     mask === undefined || !taskLm.tokenizer.encode(input).includes(mask);
-  return { shown: shown!.filter(isClean), scored: scored! };
+  return {
+    shown: shown!.filter(isClean),
+    scored: sampleStratified(scored!, most, rng.fork('scored')),
+  };
 }
 
 /**
- * Tokens that are left for demonstrations, judged by the longest text of train and validation and
- * half of it for longer ones among the sealed.
+ * Tokens that are left for demonstrations beside the longest text of any split: of the sealed one
+ * the length is looked at, no more.
  * @throws ConfigError when there are none
  */
-function roomFor({ task, validation, taskLm }: MethodContext, { layout }: Environment): number {
-  const lengths = [...task.train, ...validation].map(({ input }) => layout.whole(input, '').length);
-  const words = task.classes.map(({ word }) => taskLm.tokenizer.encode(` ${word}`).length);
-  const longest = Math.max(...lengths) + Math.max(...words);
-  const room = taskLm.config.contextLength - Math.ceil(1.5 * longest);
+function roomFor(
+  { task, taskLm }: MethodContext,
+  { layout, task: { template } }: Environment,
+): number {
+  const { tokenizer, config, name } = taskLm;
+  const fixed = Buffer.byteLength(template.source) + 64;
+  let longest = 0;
+  const look = ({ input }: Example) => {
+    // A token is a byte at least: short texts need no tokenising.
+    if (Buffer.byteLength(input) + fixed > longest) {
+      longest = Math.max(longest, layout.whole(input, '').length);
+    }
+  };
+  for (const example of [...task.train, ...task.validation]) look(example);
+  task.test.check(look);
+  const words = task.classes.map(({ word }) => tokenizer.encode(` ${word}`).length);
+  const room = config.contextLength - longest - Math.max(...words);
   if (room > 0) return room;
   throw new ConfigError(
-    `few-shot: the longest example has ${longest} tokens of the ${taskLm.config.contextLength} that ${taskLm.name} reads, there is no room for demonstrations`,
+    `few-shot: the longest example has ${longest} tokens of the ${config.contextLength} that ${name} reads, there is no room for demonstrations`,
   );
 }
 

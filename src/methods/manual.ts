@@ -4,6 +4,7 @@
  */
 import { resolve } from 'node:path';
 import { z } from 'zod';
+import { checkTask } from '../environment/index.ts';
 import { familyNames, humanCandidates } from './human-prompts.ts';
 import { type MethodContext, method } from './method.ts';
 import { readPromptsFile } from './prompts-file.ts';
@@ -29,8 +30,15 @@ export const manual = method({
   summary: 'Human candidates compared by racing: prompt engineering.',
   options,
   async *run(context, given) {
+    const { task, taskLm, environment, rng } = context;
     const texts = await candidates(context, given);
-    const blocks = shuffledBlocks(context.environment, context.rng);
+    // A prompt too long for any example must not end the run after its race.
+    checkTask(
+      task,
+      taskLm,
+      Math.max(...texts.map((text) => environment.layout.prompt(text).length)),
+    );
+    const blocks = shuffledBlocks(environment, rng);
     const prompts = texts.map((text) => ({ text }));
     let step = 1;
     for await (const { tried } of race(prompts, { ...context, blocks })) {
@@ -40,7 +48,7 @@ export const manual = method({
 });
 
 async function candidates(
-  { task, folder }: MethodContext,
+  { task, folder = '.' }: MethodContext,
   { prompts = [], promptsFile, families }: z.infer<typeof options>,
 ): Promise<string[]> {
   const own = [

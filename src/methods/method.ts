@@ -32,8 +32,8 @@ export interface MethodContext {
   readonly taskLm: LanguageModel;
   readonly reward: RewardFunction;
   readonly rng: Rng;
-  /** Relative paths among the options start here: the configuration's folder. */
-  readonly folder: string;
+  /** Relative paths among the options start here. @default the working directory */
+  readonly folder?: string;
   readonly budget: Budget;
   /** Texts that were tried: the run chooses among the best of them. */
   readonly pool: CandidatePool;

@@ -5,6 +5,7 @@
  *
  * Source: arXiv 1502.07943. Deviation: the race ends with a group of `atLeast`, not with one winner.
  */
+import { z } from 'zod';
 import type { Environment, Prompt, PromptScore } from '../environment/index.ts';
 import type { Budget } from './budget.ts';
 import type { CandidatePool } from './candidate-pool.ts';
@@ -78,6 +79,14 @@ export async function finishRace<P extends Prompt>(
   }
   return { tried: [...last].map(([prompt, score]) => ({ prompt, score })), finalists };
 }
+
+/** An option of methods whose scores must be comparable through all of a run. */
+export const mostExamples = z
+  .int()
+  .min(1)
+  .max(1_000_000)
+  .default(256)
+  .describe('Train examples that give the rewards; of more, a sample that is drawn once');
 
 /** The indices of an environment's blocks, shuffled. */
 export function shuffledBlocks(
