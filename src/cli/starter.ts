@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
 import { ConfigError, StoreError } from '../errors.ts';
+import { methods } from '../methods/index.ts';
 import { readTable } from '../tasks/data-file.ts';
 import { demoFolder } from '../tasks/demo.ts';
 import { writeFileAtomic } from '../util/atomic-file.ts';
@@ -67,6 +68,7 @@ function schemaPath(folder: string): string {
 }
 
 function starterYaml(schema: string): string {
+  const others = Object.keys(methods).filter((name) => name !== 'policy-gradient');
   return `# yaml-language-server: $schema=${schema}
 # What may stand here: whetstone schema. Run it: whetstone optimize
 
@@ -87,7 +89,7 @@ taskLm: local:smollm2-135m-instruct      # reads the prompt and answers
 policyLm: local:smollm2-135m-instruct    # writes prompts
 
 method:
-  name: policy-gradient      # policy-gradient, soft-q, manual, random
+  name: policy-gradient      # or ${others.join(', ')}
 
 budget:                      # the search ends at whichever comes first
   minutes: 5

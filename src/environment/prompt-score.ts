@@ -49,3 +49,24 @@ export function scoreOf(
     scores: out,
   };
 }
+
+/** The same score over those of its examples alone that `counts` says yes to. */
+export function restrict(
+  score: PromptScore,
+  examples: readonly Example[],
+  counts: (example: Example) => boolean,
+): PromptScore {
+  const kept = score.examples.flatMap((e, i) => (counts(examples[e]!) ? [i] : []));
+  const C = score.scores.length / score.examples.length;
+  const take = <T>(values: readonly T[]) => kept.map((i) => values[i]!);
+  const hits = kept.filter((i) => score.predicted[i] === examples[score.examples[i]!]!.label);
+  const rewards = take(score.rewards);
+  return {
+    reward: rewards.reduce((a, b) => a + b, 0) / Math.max(1, kept.length),
+    accuracy: hits.length / Math.max(1, kept.length),
+    examples: take(score.examples),
+    rewards,
+    predicted: take(score.predicted),
+    scores: Float32Array.from(kept.flatMap((i) => [...score.scores.subarray(i * C, (i + 1) * C)])),
+  };
+}

@@ -1,15 +1,14 @@
 /** The best distinct prompts that a method has tried, by train reward. */
 import type { Fluency, Prompt, PromptScore } from '../environment/index.ts';
+import type { Placement } from './solution.ts';
 
-export interface Candidate {
+export interface Candidate extends Placement {
   readonly prompt: Prompt;
   readonly reward: number;
   readonly accuracy: number;
   /** Evaluations that reward and accuracy are the means of. */
   readonly evaluations: number;
   readonly fluency?: Fluency | undefined;
-  /** The template that the prompt stands in, where that is not the task's own. */
-  readonly template?: string | undefined;
 }
 
 export class CandidatePool {
@@ -24,14 +23,15 @@ export class CandidatePool {
   }
 
   /** Of a prompt that was scored on several minibatches, the means over all of them are kept. */
-  add(prompt: Prompt, score: PromptScore, template?: string): void {
+  add(prompt: Prompt, score: PromptScore, placement: Placement = {}): void {
     const { reward, accuracy, examples, fluency } = score;
     if (!Number.isFinite(reward)) return;
     if (fluency?.isOverLimit) {
       this.refused = Math.min(this.refused, fluency.perplexity);
       return;
     }
-    const candidate = { prompt, reward, accuracy, evaluations: examples.length, fluency, template };
+    const evaluations = examples.length;
+    const candidate = { prompt, reward, accuracy, evaluations, fluency, ...placement };
     const before = this.known.get(keyOf(candidate));
     this.put(before === undefined ? candidate : joined(before, candidate));
     if (this.known.size > 2 * this.limit) this.shrink();

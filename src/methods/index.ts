@@ -1,4 +1,6 @@
 /** whetstone/methods: every way to find a prompt, one file each and one line here. */
+import { evolution } from './evolution.ts';
+import { fewShot } from './few-shot.ts';
 import { fineTune } from './fine-tune.ts';
 import { manual } from './manual.ts';
 import { policyGradient } from './policy-gradient.ts';
@@ -10,6 +12,8 @@ export const methods = {
   'soft-q': softQ,
   'policy-gradient': policyGradient,
   manual,
+  'few-shot': fewShot,
+  evolution,
   random,
   'soft-prompt': softPrompt,
   'fine-tune': fineTune,
@@ -19,14 +23,16 @@ export type MethodName = keyof typeof methods;
 
 export { Budget } from './budget.ts';
 export { type Candidate, CandidatePool } from './candidate-pool.ts';
-export { humanCandidates } from './manual.ts';
-export type {
-  LmKind,
-  Method,
-  MethodContext,
-  SolutionContext,
-  StepReport,
+export { humanCandidates, ordinaryPrompt } from './human-prompts.ts';
+export {
+  type LmKind,
+  type Method,
+  type MethodContext,
+  method,
+  type SolutionContext,
+  type StepReport,
 } from './method.ts';
+export { promptOf } from './policy-loop.ts';
 export {
   type Solution,
   type SolutionKind,

@@ -14,17 +14,26 @@ import type { Budget } from './budget.ts';
 import type { CandidatePool } from './candidate-pool.ts';
 import type { SolutionKind, TensorSolution } from './solution.ts';
 
+export interface OtherEnvironment {
+  /** @default the train split */
+  readonly examples?: readonly Example[];
+  /** Examples of one block. @default 8 */
+  readonly examplesPerPass?: number;
+}
+
 export interface MethodContext {
   readonly task: Task;
   /** Rewards on the train split. */
   readonly environment: Environment;
-  /** The same examples under another template; what it computes counts too. */
-  environmentWith(template: string): Environment;
+  /** The train examples, or some of them, under another template; what it computes counts too. */
+  environmentWith(template: string, options?: OtherEnvironment): Environment;
   /** Examples for stopping early and for choosing among settings; the test split stays sealed. */
   readonly validation: readonly Example[];
   readonly taskLm: LanguageModel;
   readonly reward: RewardFunction;
   readonly rng: Rng;
+  /** Relative paths among the options start here. @default the working directory */
+  readonly folder?: string;
   readonly budget: Budget;
   /** Texts that were tried: the run chooses among the best of them. */
   readonly pool: CandidatePool;

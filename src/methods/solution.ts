@@ -5,11 +5,17 @@
 import type { PromptScore } from '../environment/index.ts';
 import type { Example } from '../tasks/task.ts';
 
-export interface TextSolution {
-  readonly kind: 'text';
-  readonly text: string;
+/** Where a text stands, and what it may not be judged by. */
+export interface Placement {
   /** The template that it stands in, where that is not the task's own. */
   readonly template?: string | undefined;
+  /** Ids of train examples that do not count for it, since it may show them with their answers. */
+  readonly leftOut?: readonly string[] | undefined;
+}
+
+export interface TextSolution extends Placement {
+  readonly kind: 'text';
+  readonly text: string;
 }
 
 export interface TensorSolution {

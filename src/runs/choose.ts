@@ -3,7 +3,7 @@
  * are scored together, so that what they share is computed once. Of many texts and large splits, a
  * race leaves a few (successive halving, arXiv 1502.07943).
  */
-import type { PromptScore } from '../environment/index.ts';
+import { type PromptScore, restrict } from '../environment/index.ts';
 import type { Candidate, Solution, TextSolution } from '../methods/index.ts';
 import type { Precision } from '../models/prepared-weights.ts';
 import { type Example, sampleStratified, type Task } from '../tasks/index.ts';
@@ -19,7 +19,10 @@ export interface Scored {
   readonly validation: PromptScore;
 }
 
-/** Scores of solutions on examples, in their order; nothing is kept for a later call. */
+/**
+ * Scores of solutions on examples, in their order; nothing is kept for a later call. A text's score
+ * is that on the examples it may be judged by.
+ */
 export async function scoreSolutions(
   bench: Workbench,
   solutions: readonly Solution[],
@@ -37,13 +40,23 @@ export async function scoreSolutions(
     );
     await environment.close();
     group.forEach((solution, i) => {
-      scores.set(solution, found[i]!);
+      scores.set(solution, withoutLeftOut(solution, found[i]!, examples));
     });
   }
   for (const solution of solutions) {
     if (solution.kind !== 'text') scores.set(solution, await solution.evaluate(examples));
   }
   return solutions.map((solution) => scores.get(solution)!);
+}
+
+function withoutLeftOut(
+  { leftOut }: TextSolution,
+  score: PromptScore,
+  examples: readonly Example[],
+): PromptScore {
+  if (!leftOut) return score;
+  const ids = new Set(leftOut);
+  return restrict(score, examples, ({ id }) => !ids.has(id));
 }
 
 /** Validation examples that a shortlist looks at. */
@@ -59,16 +72,17 @@ export async function shortlist(
   { precision, count }: { precision: Precision; count: number },
 ): Promise<TextSolution[]> {
   const examples = sampleStratified(bench.task.validation, MOST_SHORTLIST, createRng('shortlist'));
-  const [t, v] = [bench.task.train.length, examples.length];
+  const v = examples.length;
   const judged: { readonly solution: TextSolution; readonly worth: number }[] = [];
   for (const template of new Set(candidates.map((c) => c.template))) {
     const group = candidates.filter((c) => c.template === template);
     const environment = bench.environment(examples, precision, { template });
     const scores = await environment.step(group.map(({ prompt }) => prompt));
     await environment.close();
-    group.forEach(({ prompt, reward }, i) => {
+    group.forEach(({ prompt, reward, leftOut }, i) => {
+      const t = bench.task.train.length - (leftOut?.length ?? 0);
       const worth = (reward * t + scores[i]!.reward * v) / (t + v);
-      judged.push({ solution: { kind: 'text', text: prompt.text, template }, worth });
+      judged.push({ solution: { kind: 'text', text: prompt.text, template, leftOut }, worth });
     });
   }
   return judged

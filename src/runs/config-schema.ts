@@ -1,5 +1,6 @@
 /** The one schema of a configuration: parsing, defaults, and the JSON Schema for editors. */
 import { z } from 'zod';
+import { methods } from '../methods/index.ts';
 import { DEFAULT_MODEL } from '../models/model-registry.ts';
 import { taskConfigSchema } from '../tasks/config.ts';
 import { rewardNames } from '../tasks/rewards/index.ts';
@@ -14,12 +15,7 @@ export const configSchema = z.strictObject({
   taskLm: model.default(`local:${DEFAULT_MODEL}`).describe('The frozen LM that reads the prompt'),
   policyLm: model.default(`local:${DEFAULT_MODEL}`).describe('The LM that writes prompts'),
   method: z
-    .looseObject({
-      name: z
-        .string()
-        .min(1)
-        .describe('soft-q, policy-gradient, manual, random, soft-prompt or fine-tune'),
-    })
+    .looseObject({ name: z.string().min(1).describe(Object.keys(methods).join(', ')) })
     .default({ name: 'policy-gradient' })
     .describe('How the prompt is found; other keys are options of the method'),
   methods: z

@@ -18,10 +18,10 @@ import type { OnEvent, OptimizeResult, ResultRow, RunEvent } from './events.ts';
 import { splitScore } from './measure.ts';
 import { affordableEnd, minutesOfSearch, type Pace } from './pace.ts';
 import { type Chosen, priceOf } from './price.ts';
-import { type Found, methodOf, refuseUnserved, search } from './search.ts';
+import { type Found, methodOf, type OwnMethods, refuseUnserved, search } from './search.ts';
 import type { RunStore } from './store.ts';
 import { Workbench } from './workbench.ts';
-import { ORDINARY, type Scoring, scoreHumans, scoreOpen, type Yardsticks } from './yardsticks.ts';
+import { type Scoring, scoreHumans, scoreOpen, type Yardsticks } from './yardsticks.ts';
 
 export { methodOf } from './search.ts';
 
@@ -32,6 +32,8 @@ export interface OptimizeOptions {
   /** Seconds for all of it once the models are open: the search is shortened to keep to them. */
   readonly totalSeconds?: number | undefined;
   readonly store: RunStore;
+  /** Methods of your own that `method.name` may name, beside the built-in ones. */
+  readonly methods?: OwnMethods;
 }
 
 /** Texts whose validation reward is looked at, and those of them that are scored again in float32. */
@@ -43,7 +45,7 @@ export async function optimize(
   options: OptimizeOptions,
 ): Promise<OptimizeResult> {
   const { config } = loaded;
-  const { method, methodOptions } = methodOf(config);
+  const { method, methodOptions } = methodOf(config, options.methods);
   const started = performance.now();
   const { store, signal } = options;
   let runId: string | undefined;
@@ -97,7 +99,7 @@ export function promptRoom(bench: Workbench, methodOptions: unknown): number {
     prompts?: readonly string[];
   };
   const layout = bench.layout();
-  const human = [ORDINARY, ...humanCandidates, ...prompts].map((p) => layout.prompt(p).length);
+  const human = [...humanCandidates(bench.task), ...prompts].map((p) => layout.prompt(p).length);
   return Math.max(promptTokens, ...human);
 }
 

@@ -9,7 +9,6 @@ import {
   CandidatePool,
   type Method,
   type MethodContext,
-  type MethodName,
   methods,
   type StepReport,
   type TensorSolution,
@@ -58,8 +57,9 @@ export async function search(options: SearchOptions): Promise<Found> {
   const context: MethodContext = {
     task,
     environment,
-    environmentWith(template) {
-      const other = bench.environment(task.train, config.precision.search, { template });
+    environmentWith(template, { examples = task.train, ...options } = {}) {
+      const where = { ...options, template };
+      const other = bench.environment(examples, config.precision.search, where);
       environments.push(other);
       return other;
     },
@@ -67,6 +67,7 @@ export async function search(options: SearchOptions): Promise<Found> {
     taskLm: bench.taskLm,
     reward: rewards[config.reward],
     rng: rng.fork('sampling'),
+    folder: bench.folder,
     budget,
     pool,
     propose: (solution) => tensors.push(solution),
@@ -173,15 +174,22 @@ function episodeOf({ step, tried }: StepReport, s: Progress): Episode | undefine
   };
 }
 
+/** Methods of a library's user, by name. */
+export type OwnMethods = Readonly<Record<string, Method>>;
+
 /**
  * The configured method and its options: those under `methods`, those under `method` on top.
  * @throws ConfigError for an unknown method or option, naming the known ones
  */
-export function methodOf(config: Config): { method: Method; methodOptions: unknown } {
+export function methodOf(
+  config: Config,
+  own: OwnMethods = {},
+): { method: Method; methodOptions: unknown } {
+  const all = { ...(methods as unknown as OwnMethods), ...own };
   const { name } = config.method;
-  refuseUnknown(name, 'method.name');
-  for (const other of Object.keys(config.methods ?? {})) refuseUnknown(other, 'methods');
-  const method = methods[name as MethodName] as unknown as Method;
+  refuseUnknown(name, 'method.name', all);
+  for (const other of Object.keys(config.methods ?? {})) refuseUnknown(other, 'methods', all);
+  const method = all[name]!;
   const given = { ...config.methods?.[name], ...config.method };
   const parsed = method.options.safeParse(given);
   if (parsed.success) return { method, methodOptions: parsed.data };
@@ -201,8 +209,8 @@ export function methodOf(config: Config): { method: Method; methodOptions: unkno
 }
 
 /** @throws ConfigError naming the known ones */
-export function refuseUnknown(name: string, place: string): void {
-  const known = Object.keys(methods);
+export function refuseUnknown(name: string, place: string, all: object = methods): void {
+  const known = Object.keys(all);
   if (known.includes(name)) return;
   const near = nearest(name, known);
   throw new ConfigError(

@@ -35,6 +35,13 @@ interface Shared {
   policyLm?: LanguageModel;
 }
 
+interface EnvironmentWith {
+  readonly once?: boolean;
+  readonly template?: string | undefined;
+  /** @default 8 */
+  readonly examplesPerPass?: number | undefined;
+}
+
 export class Workbench {
   readonly task: Task;
   readonly taskLm: LanguageModel;
@@ -96,7 +103,7 @@ export class Workbench {
   environment(
     examples: readonly Example[],
     precision: Precision,
-    { once = false, template }: { once?: boolean; template?: string | undefined } = {},
+    { once = false, template, examplesPerPass }: EnvironmentWith = {},
   ): Environment {
     return new Environment({
       task: this.taskWith(template),
@@ -106,8 +113,14 @@ export class Workbench {
       reward: rewards[this.loaded.config.reward],
       programs: this.programsOf(precision),
       ...this.charge,
+      ...(examplesPerPass === undefined ? {} : { examplesPerPass }),
       ...(once ? { cacheBytes: 0, examplesPerPass: 16 } : {}),
     });
+  }
+
+  /** Paths in the configuration are relative to this folder. */
+  get folder(): string {
+    return this.loaded.folder;
   }
 
   /** How a template divides rendered texts: the task's own, or another. */

@@ -8,9 +8,6 @@ import type { RunEvent } from './events.ts';
 import { type Pace, secondsFor } from './pace.ts';
 import type { Workbench } from './workbench.ts';
 
-/** What somebody would write without trying: the yardstick of every table. */
-export const ORDINARY = 'Sentiment:';
-
 export interface Scoring {
   readonly bench: Workbench;
   readonly emit: (event: RunEvent) => void;
@@ -37,9 +34,8 @@ export async function scoreHumans(
   s: Scoring,
   totalSeconds = Number.POSITIVE_INFINITY,
 ): Promise<Yardsticks> {
-  const written = [...new Set([ORDINARY, ...humanCandidates])].map(
-    (text): Solution => ({ kind: 'text', text }),
-  );
+  // The first is what somebody would write without trying.
+  const written = humanCandidates(s.bench.task).map((text): Solution => ({ kind: 'text', text }));
   const few = Number.isFinite(totalSeconds) ? written.slice(0, FIRST_FEW) : written;
   let { scored, pace } = await timed(s, few);
   const rest = written.slice(few.length);

@@ -16,10 +16,8 @@ export function defineOptimize(program: Command): void {
     .action(async (path: string, options: Options) => {
       const { loadConfig } = await import('../../runs/config.ts');
       const loaded = await loadConfig(path, { set: options.set });
-      await runOptimize(loaded, ({ prompt, kindOfResult }) => [
-        kindOfResult === 'text'
-          ? `npx whetstone evaluate ${path} --prompt ${shellQuote(prompt)} --split test`
-          : `npx whetstone evaluate ${path} --run last --split test`,
+      await runOptimize(loaded, (result) => [
+        `npx whetstone evaluate ${path} ${wordsFor(result)} --split test`,
         'npx whetstone runs show last',
       ]);
     });
@@ -54,6 +52,14 @@ export async function runOptimize(
   } finally {
     store.close();
   }
+}
+
+/** Options of `evaluate` that name what was found. */
+function wordsFor({ kindOfResult, prompt, template }: OptimizeResult): string {
+  if (kindOfResult !== 'text') return '--run last';
+  const text = `--prompt ${shellQuote(prompt)}`;
+  if (template === undefined) return text;
+  return `--set ${shellQuote(`task.template=${JSON.stringify(template)}`)} ${text}`;
 }
 
 /** The text as one word of a POSIX shell. */

@@ -126,6 +126,7 @@ export function resultLines(
     ...table,
     '',
     `${style.dim('found')} ${style.bold(quote(result.prompt))}`,
+    ...(result.template === undefined ? [] : [`${style.dim('in   ')} ${quote(result.template)}`]),
     `${style.dim('cost')}  ${cost}; scored on ${sizes}, float32`,
     ...noiseNote(rows, found, style),
     ...priceLines(result.fluency, style),

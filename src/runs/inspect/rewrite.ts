@@ -51,7 +51,7 @@ export async function fluentRewrites(
   const proposed = await propose(bench, prompt, options);
   const readings = await meter.read(proposed);
   const perplexities = new Map(proposed.map((text, i) => [text, readings[i]!.perplexity]));
-  const human = (await meter.read(humanCandidates)).map(({ perplexity }) => perplexity);
+  const human = (await meter.read(humanCandidates(bench.task))).map(({ perplexity }) => perplexity);
   const humanPerplexity = quantile(
     human.sort((a, b) => a - b),
     0.5,
@@ -106,7 +106,7 @@ async function propose(
     rng,
   });
   await policy.close();
-  const human = await nearestTexts(humanCandidates, ids, { embeddings, lm });
+  const human = await nearestTexts(humanCandidates(bench.task), ids, { embeddings, lm });
   const texts = [
     ...substituted.map((written) => textOf(written, lm.tokenizer)),
     ...sampled.map((episode) => textOf(episode.ids, lm.tokenizer)),

@@ -1,0 +1,171 @@
+/**
+ * Few-shot prompts: which train examples to show, and in which order. Random sets are compared by
+ * successive halving; the best is changed by one example or by the order of two, as long as that
+ * helps; then new sets are drawn.
+ *
+ * Demonstrations come from one part of the train split and are scored on the other. Leaving out of
+ * a score only what a set shows would not do: the search would then show the examples that the
+ * task LM gets wrong, to be rid of them.
+ *
+ * Source: order matters, Lu et al. 2022 (arXiv 2104.08786); choice matters, Zhang et al. 2022
+ * (arXiv 2211.04486). Deviation: a local search by train reward, no entropy of label distributions
+ * and no learned policy.
+ */
+import { z } from 'zod';
+import type { Environment, PromptScore } from '../environment/index.ts';
+import { ConfigError } from '../errors.ts';
+import { sampleStratified, splitStratified } from '../tasks/split.ts';
+import type { Example } from '../tasks/task.ts';
+import { Drawer, type Shape, type Shown, templateWith } from './demonstrations.ts';
+import { ordinaryPrompt } from './human-prompts.ts';
+import { type MethodContext, method } from './method.ts';
+import { finishRace, mostExamples, type Tried } from './racing.ts';
+
+const options = z.strictObject({
+  name: z.literal('few-shot').default('few-shot'),
+  shots: z.int().min(1).max(64).default(4).describe('Demonstrations of a prompt'),
+  balanced: z.boolean().default(true).describe('Of each class as many, as far as there are'),
+  maxTokens: z.int().min(1).max(100_000).default(256).describe('Most tokens of demonstrations'),
+  prompt: z
+    .string()
+    .optional()
+    .describe('Prompt at the input and in every demonstration; a plain human one when left out'),
+  separator: z
+    .string()
+    .optional()
+    .describe('Text between demonstrations; an empty line, for masked LMs a space'),
+  share: z
+    .number()
+    .min(0.05)
+    .max(0.95)
+    .default(0.5)
+    .describe('Share of the train split to show; the rest gives the rewards'),
+  mostExamples,
+  draws: z.int().min(1).max(1024).default(16).describe('Random sets that are compared at first'),
+  batchSize: z.int().min(1).max(256).default(8).describe('Changed sets a step'),
+  patience: z
+    .int()
+    .min(1)
+    .max(1000)
+    .default(4)
+    .describe('Steps without a better set after which new ones are drawn'),
+});
+
+export const fewShot = method({
+  name: 'few-shot',
+  summary: 'Choice and order of demonstrations: random sets by racing, then local changes.',
+  options,
+  async *run(context, o) {
+    const { task, rng, budget, taskLm } = context;
+    const isMasked = taskLm.config.kind === 'masked';
+    const shape: Shape = {
+      prompt: o.prompt ?? ordinaryPrompt(task),
+      separator: o.separator ?? (isMasked ? ' ' : '\n\n'),
+    };
+    const { shown, scored } = partsOf(context, o);
+    const template = templateWith(task, shape);
+    const environment = context.environmentWith(template, {
+      examples: scored,
+      // A prompt is read anew for every block: few blocks, but enough to compare on a part of them.
+      examplesPerPass: Math.min(32, Math.max(8, Math.ceil(scored.length / 2))),
+    });
+    const allBlocks = Array.from({ length: environment.blockCount }, (_, block) => block);
+    const drawer = new Drawer({
+      task,
+      layout: environment.layout,
+      examples: shown,
+      shots: o.shots,
+      isBalanced: o.balanced,
+      limit: Math.min(o.maxTokens, roomFor(context, environment)),
+      rng,
+      ...shape,
+    });
+    const placement = { template, leftOut: shown.map(({ id }) => id) };
+    const places = new Map(task.train.map((example, i) => [example, i]));
+    let best: Tried<Shown> | undefined;
+    let stale = 0;
+    for (let step = 1; budget.isOpen; step++) {
+      let sets = best && stale < o.patience ? drawer.neighbours(best.prompt, o.batchSize) : [];
+      const isFresh = sets.length === 0;
+      if (isFresh) sets = drawer.draw(o.draws);
+      if (sets.length === 0) {
+        context.warn(`few-shot: all sets of ${o.shots} demonstrations that fit were tried`);
+        return;
+      }
+      const blocks = rng.shuffle(allBlocks);
+      const race = { ...context, environment, blocks, placement, firstBlocks: 1, atLeast: 2 };
+      const { tried, finalists } = await finishRace(sets, race);
+      const leader = finalists[0];
+      if (leader && (isFresh || leader.score.reward > best!.score.reward)) {
+        best = leader;
+        stale = 0;
+      } else stale++;
+      yield {
+        step,
+        tried: tried.map(({ prompt, score }) => ({
+          prompt,
+          score: withPlaces(score, (e) => places.get(scored[e]!)!),
+        })),
+        quantities: {
+          isFresh: Number(isFresh),
+          finalists: finalists.length,
+          ...(best ? { current: best.score.reward, tokens: best.prompt.ids!.length } : {}),
+        },
+      };
+    }
+  },
+});
+
+/** The train split in two: what may be shown, and what gives the rewards. */
+function partsOf(
+  { task, rng, taskLm }: MethodContext,
+  { share, mostExamples: most }: z.infer<typeof options>,
+) {
+  const parts = [
+    { name: 'shown', share },
+    { name: 'scored', share: 1 - share },
+  ];
+  const golds = task.classes.map(({ gold }) => gold);
+  const [shown, scored] = splitStratified(task.train, parts, rng.fork('parts'), { golds });
+  const { mask } = taskLm.tokenizer.special;
+  // A masked LM answers at the one mask of a text.
+  const isClean = ({ input }: Example) =>
+    mask === undefined || !taskLm.tokenizer.encode(input).includes(mask);
+  return {
+    shown: shown!.filter(isClean),
+    scored: sampleStratified(scored!, most, rng.fork('scored')),
+  };
+}
+
+/**
+ * Tokens that are left for demonstrations beside the longest text of any split: of the sealed one
+ * the length is looked at, no more.
+ * @throws ConfigError when there are none
+ */
+function roomFor(
+  { task, taskLm }: MethodContext,
+  { layout, task: { template } }: Environment,
+): number {
+  const { tokenizer, config, name } = taskLm;
+  const fixed = Buffer.byteLength(template.source) + 64;
+  let longest = 0;
+  const look = ({ input }: Example) => {
+    // A token is a byte at least: short texts need no tokenising.
+    if (Buffer.byteLength(input) + fixed > longest) {
+      longest = Math.max(longest, layout.whole(input, '').length);
+    }
+  };
+  for (const example of [...task.train, ...task.validation]) look(example);
+  task.test.check(look);
+  const words = task.classes.map(({ word }) => tokenizer.encode(` ${word}`).length);
+  const room = config.contextLength - longest - Math.max(...words);
+  if (room > 0) return room;
+  throw new ConfigError(
+    `few-shot: the longest example has ${longest} tokens of the ${config.contextLength} that ${name} reads, there is no room for demonstrations`,
+  );
+}
+
+/** The score with its examples named by their places in the train split. */
+function withPlaces(score: PromptScore, placeOf: (example: number) => number): PromptScore {
+  return { ...score, examples: score.examples.map(placeOf) };
+}

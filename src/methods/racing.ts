@@ -1,0 +1,97 @@
+/**
+ * Successive halving: every candidate is scored on a few blocks of examples, the better half on
+ * twice as many, until those that are left are scored on all. Scores on part of the examples choose
+ * who goes on; they enter the pool only where nothing else does.
+ *
+ * Source: arXiv 1502.07943. Deviation: the race ends with a group of `atLeast`, not with one winner.
+ */
+import { z } from 'zod';
+import type { Environment, Prompt, PromptScore } from '../environment/index.ts';
+import type { Budget } from './budget.ts';
+import type { CandidatePool } from './candidate-pool.ts';
+import type { Placement } from './solution.ts';
+
+export interface Tried<P extends Prompt = Prompt> {
+  readonly prompt: P;
+  readonly score: PromptScore;
+}
+
+export interface Round<P extends Prompt = Prompt> {
+  /** Best first, all scored on the same blocks. */
+  readonly tried: readonly Tried<P>[];
+  /** True when those blocks were all. */
+  readonly isLast: boolean;
+}
+
+export interface RaceOptions {
+  readonly environment: Environment;
+  readonly pool: CandidatePool;
+  readonly budget: Budget;
+  /** All blocks, in the order in which they are used. */
+  readonly blocks: readonly number[];
+  /** Blocks of the first round. @default 2 */
+  readonly firstBlocks?: number;
+  /** Candidates that go on, however few the half are. @default 4 */
+  readonly atLeast?: number;
+  readonly placement?: Placement;
+}
+
+/**
+ * Runs the rounds while the budget is open. Candidates scored on all blocks go into the pool; a race
+ * that was cut short puts in those of its last round, if the pool is empty.
+ */
+export async function* race<P extends Prompt>(
+  prompts: readonly P[],
+  options: RaceOptions,
+): AsyncGenerator<Round<P>> {
+  const { environment, pool, budget, blocks, placement } = options;
+  let alive = prompts;
+  let width = Math.min(options.firstBlocks ?? 2, blocks.length);
+  let round: Round<P> | undefined;
+  try {
+    while (alive.length > 0 && !round?.isLast && budget.isOpen) {
+      const scores = await environment.step(alive, { blocks: blocks.slice(0, width) });
+      const tried = alive.map((prompt, i) => ({ prompt, score: scores[i]! }));
+      tried.sort((a, b) => b.score.reward - a.score.reward);
+      round = { tried, isLast: width === blocks.length };
+      yield round;
+      const kept = Math.max(options.atLeast ?? 4, Math.ceil(tried.length / 2));
+      alive = tried.slice(0, kept).map(({ prompt }) => prompt);
+      width = Math.min(blocks.length, width * 2);
+    }
+  } finally {
+    if (round && (round.isLast || !pool.best)) {
+      for (const { prompt, score } of round.tried) pool.add(prompt, score, placement);
+    }
+  }
+}
+
+/** Runs a race to its end or the budget's; each candidate with the last score that it got. */
+export async function finishRace<P extends Prompt>(
+  prompts: readonly P[],
+  options: RaceOptions,
+): Promise<{ tried: Tried<P>[]; finalists: readonly Tried<P>[] }> {
+  const last = new Map<P, PromptScore>();
+  let finalists: readonly Tried<P>[] = [];
+  for await (const { tried, isLast } of race(prompts, options)) {
+    for (const { prompt, score } of tried) last.set(prompt, score);
+    if (isLast) finalists = tried;
+  }
+  return { tried: [...last].map(([prompt, score]) => ({ prompt, score })), finalists };
+}
+
+/** An option of methods whose scores must be comparable through all of a run. */
+export const mostExamples = z
+  .int()
+  .min(1)
+  .max(1_000_000)
+  .default(256)
+  .describe('Train examples that give the rewards; of more, a sample that is drawn once');
+
+/** The indices of an environment's blocks, shuffled. */
+export function shuffledBlocks(
+  { blockCount }: Environment,
+  rng: { shuffle<T>(items: readonly T[]): T[] },
+): number[] {
+  return rng.shuffle(Array.from({ length: blockCount }, (_, i) => i));
+}
