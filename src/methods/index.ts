@@ -1,5 +1,6 @@
 /** whetstone/methods: every way to find a prompt, one file each and one line here. */
 import { fineTune } from './fine-tune.ts';
+import { autoprompt } from './autoprompt.ts';
 import { manual } from './manual.ts';
 import { policyGradient } from './policy-gradient.ts';
 import { random } from './random.ts';
@@ -9,6 +10,7 @@ import { softQ } from './soft-q.ts';
 export const methods = {
   'soft-q': softQ,
   'policy-gradient': policyGradient,
+  autoprompt,
   manual,
   random,
   'soft-prompt': softPrompt,
@@ -19,6 +21,12 @@ export type MethodName = keyof typeof methods;
 
 export { Budget } from './budget.ts';
 export { type Candidate, CandidatePool } from './candidate-pool.ts';
+export {
+  type LabelWordsFound,
+  type RankedWord,
+  searchCueWords,
+  searchLabelWords,
+} from './label-words.ts';
 export { humanCandidates } from './manual.ts';
 export type {
   LmKind,
