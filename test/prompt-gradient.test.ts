@@ -177,8 +177,9 @@ it('ranks words by (e_w − e_t) · ∇_t', async () => {
 
 it('refuses label words that begin alike', async () => {
   const lm = await models.open(join('models', 'llama'));
-  const [a, b] = wordsOf(lm);
-  const task = tinyTask(lm, { template: '{input} {prompt}', labelWords: [a!, `${a} ${b}`] });
+  const [a, b, c] = wordsOf(lm);
+  const labelWords = [`${a} ${b}`, `${a} ${c}`];
+  const task = tinyTask(lm, { template: '{input} {prompt}', labelWords });
   const environment = new Environment({
     task,
     taskLm: lm,

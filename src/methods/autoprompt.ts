@@ -15,6 +15,7 @@ import { spearman } from '../statistics/index.ts';
 import { rewards } from '../tasks/index.ts';
 import { globalNorm } from '../tensor/index.ts';
 import { type MethodContext, method } from './method.ts';
+import { examplesPerStep, minibatch, stepEvaluations } from './policy-loop.ts';
 import {
   type Proposal,
   predictedChanges,
@@ -54,7 +55,7 @@ const options = z.strictObject({
       'random: the best of searchWidth random triggers; human: built-in prompts; or a text',
     ),
   patience: z.int().min(1).default(8).describe('Steps without a better trigger before a new start'),
-  batchExamples: z.int().min(1).default(64).describe('Examples a step, in whole blocks'),
+  examplesPerStep,
   banLabelWords: z
     .boolean()
     .default(true)
@@ -65,6 +66,7 @@ export const autoprompt = method({
   name: 'autoprompt',
   summary: 'Trigger tokens by first-order token gradients: AutoPrompt, or GCG with positions all.',
   options,
+  leastEvaluations: (o, examples) => stepEvaluations({ ...o, batchSize: o.searchWidth }, examples),
   async *run(context, o) {
     const { environment, budget, rng } = context;
     const tokens = triggerTokens(environment, o);
@@ -76,12 +78,11 @@ export const autoprompt = method({
     let restarts = -1;
     try {
       for (let step = 1; budget.isOpen; step++) {
-        const blocks = minibatch(context, o.batchExamples);
+        const batch = minibatch(context, o.examplesPerStep);
         if (!current || stale >= o.patience) {
-          const tried = await score(context, await nextStart(), blocks);
+          const tried = await score(context, await nextStart(), batch);
           for (const { prompt } of tried) known.add(prompt.text);
           current = bestOf(tried).prompt;
-          await settle(context, current, blocks);
           stale = 0;
           restarts++;
           yield { step, tried, quantities: { restarts, accepted: 0 } };
@@ -92,7 +93,7 @@ export const autoprompt = method({
           slot === undefined
             ? undefined
             : await turnsIn(slot, gradient, { tokens, points: o.gradientPoints, rng });
-        const slope = await gradient.at(current.ids, turns ? { blocks, turns } : { blocks });
+        const slope = await gradient.at(current.ids, turns ? { ...batch, turns } : batch);
         budget.spend(3 * slope.examples);
         const changes = await predictedChanges(gradient, slope, tokens);
         const proposals = propose(
@@ -103,10 +104,9 @@ export const autoprompt = method({
         for (const { trigger } of proposals) known.add(trigger.text);
         // The current trigger on the same examples: known from before, unless the minibatch is new.
         const triggers = [current, ...proposals.map(({ trigger }) => trigger)];
-        const [before, ...tried] = await score(context, triggers, blocks);
+        const [before, ...tried] = await score(context, triggers, batch);
         const best = bestOf([before!, ...tried]);
         const isBetter = best.score.reward > before!.score.reward;
-        if (isBetter) await settle(context, best.prompt, blocks);
         current = best.prompt;
         stale = isBetter ? 0 : stale + 1;
         yield {
@@ -133,41 +133,17 @@ interface Tried {
   readonly score: PromptScore;
 }
 
-/** Blocks of at least `batchExamples` examples, at random; all of them when there are no more. */
-function minibatch({ environment, rng }: MethodContext, batchExamples: number): number[] {
-  const all = Array.from({ length: environment.blockCount }, (_, b) => b);
-  if (environment.examples.length <= batchExamples) return all;
-  let examples = 0;
-  return rng.shuffle(all).filter((block) => {
-    const isWanted = examples < batchExamples;
-    if (isWanted) examples += environment.examplesOf(block).length;
-    return isWanted;
-  });
-}
-
-/** Rewards on some blocks; they enter the pool when these are all. */
+/** Rewards on the step's examples; all that is tried enters the pool. */
 async function score(
   { environment, pool }: MethodContext,
   triggers: readonly Trigger[],
-  blocks: readonly number[],
+  batch: { blocks?: readonly number[] },
 ): Promise<Tried[]> {
-  const scores = await environment.step(triggers, { blocks });
-  const tried = triggers.map((prompt, i) => ({ prompt, score: scores[i]! }));
-  if (blocks.length === environment.blockCount) {
-    for (const each of tried) pool.add(each.prompt, each.score);
-  }
-  return tried;
-}
-
-/** A trigger that was kept on a minibatch enters the pool by its reward on all examples. */
-async function settle(
-  { environment, pool }: MethodContext,
-  trigger: Trigger,
-  blocks: readonly number[],
-): Promise<void> {
-  if (blocks.length === environment.blockCount) return;
-  const [whole] = await environment.step([trigger]);
-  pool.add(trigger, whole!);
+  const scores = await environment.step(triggers, batch);
+  return triggers.map((prompt, i) => {
+    pool.add(prompt, scores[i]!);
+    return { prompt, score: scores[i]! };
+  });
 }
 
 /** The first of the best: what stands first stays unless another is better. */

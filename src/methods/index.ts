@@ -1,6 +1,7 @@
 /** whetstone/methods: every way to find a prompt, one file each and one line here. */
-import { fineTune } from './fine-tune.ts';
+
 import { autoprompt } from './autoprompt.ts';
+import { fineTune } from './fine-tune.ts';
 import { manual } from './manual.ts';
 import { policyGradient } from './policy-gradient.ts';
 import { random } from './random.ts';

@@ -18,7 +18,7 @@ export const configSchema = z.strictObject({
       name: z
         .string()
         .min(1)
-        .describe('soft-q, policy-gradient, manual, random, soft-prompt or fine-tune'),
+        .describe('soft-q, policy-gradient, autoprompt, manual, random, soft-prompt or fine-tune'),
     })
     .default({ name: 'policy-gradient' })
     .describe('How the prompt is found; other keys are options of the method'),

@@ -26,7 +26,7 @@ async function runLabelWords(path: string, { prompt, top, set }: Options): Promi
       import('../../runs/label-words.ts'),
       import('../show.ts'),
       import('../render/table.ts'),
-      import('../render/format.ts'),
+      import('../../util/format.ts'),
     ]);
   const loaded = await loadConfig(path, { set });
   const onProgress = showProgress(session());
