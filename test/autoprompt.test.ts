@@ -6,7 +6,7 @@ import { labelWordTest, triggerTokens } from '../src/methods/trigger-candidates.
 import type { LanguageModel } from '../src/models/language-model.ts';
 import { parseTemplate, type Task } from '../src/tasks/index.ts';
 import { tinyModels } from './tiny-models.ts';
-import { spacedModel, tinyContext, tinyTask, wordsOf } from './tiny-task.ts';
+import { maskedModel, spacedModel, tinyContext, tinyTask, wordsOf } from './tiny-task.ts';
 
 const models = tinyModels();
 let lm: LanguageModel;
@@ -20,8 +20,8 @@ afterAll(() => models.close());
 
 const defaults = { promptTokens: 2, searchWidth: 6, patience: 3 };
 
-async function search(options: object, { evaluations = 1200, seed = 1, on = task } = {}) {
-  const context = tinyContext(lm, on, { evaluations, seed });
+async function search(options: object, { evaluations = 1200, seed = 1, on = task, by = lm } = {}) {
+  const context = tinyContext(by, on, { evaluations, seed });
   const reports: StepReport[] = [];
   const parsed = autoprompt.options.parse({ ...defaults, ...options });
   for await (const report of autoprompt.run(context, parsed)) reports.push(report);
@@ -176,6 +176,17 @@ it('works where the prompt comes first, written without a space before it', asyn
     }
   }
   const first = Math.max(...reports[0]!.tried.map(({ score }) => score.reward));
+  expect(context.pool.best!.reward).toBeGreaterThan(first);
+});
+
+it('works with a masked LM, whose words come without spaces', async () => {
+  const by = await maskedModel(models);
+  const on = tinyTask(by, { template: '{input} {prompt} {mask} w3' });
+  const { reports, context } = await search({ promptTokens: 3 }, { by, on });
+  const [start, ...steps] = reports;
+  expect(start!.tried[0]!.prompt.text).toMatch(/^w\d+ w\d+ w\d+$/);
+  expect(steps.some(({ quantities }) => quantities!.accepted === 1)).toBe(true);
+  const first = Math.max(...start!.tried.map(({ score }) => score.reward));
   expect(context.pool.best!.reward).toBeGreaterThan(first);
 });
 

@@ -7,7 +7,7 @@ import type { LanguageModel } from '../src/models/language-model.ts';
 import { loadSequenceTrainer } from '../src/models/training.ts';
 import { rewards } from '../src/tasks/index.ts';
 import { distance, tinyModels } from './tiny-models.ts';
-import { tinyTask, wordsOf } from './tiny-task.ts';
+import { maskedModel, tinyTask, wordsOf } from './tiny-task.ts';
 
 const models = tinyModels();
 afterAll(() => models.close());
@@ -20,10 +20,12 @@ const layouts = [
   { name: 'gpt2', template: '{prompt} {input}' },
   { name: 'qwen3', template: '{input} {prompt}' },
   { name: 'gemma3', template: '{input} {prompt}' },
+  { name: 'roberta', template: '{input} {prompt} {mask} w3' },
 ];
 
 async function setting(name: string, template: string) {
-  const lm = await models.open(join('models', name));
+  const lm =
+    name === 'roberta' ? await maskedModel(models) : await models.open(join('models', name));
   const task = tinyTask(lm, { template, size: 7 });
   const environment = new Environment({
     task,

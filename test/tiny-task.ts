@@ -1,5 +1,5 @@
 /** A task over a tiny checkpoint's own words, and what a method needs to run on it. */
-import { copyFile, mkdtemp, writeFile } from 'node:fs/promises';
+import { copyFile, cp, mkdtemp, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { Environment } from '../src/environment/index.ts';
@@ -39,6 +39,14 @@ export async function spacedModel(
     },
   };
   await writeFile(join(folder, 'tokenizer.json'), JSON.stringify(tokenizer));
+  return models.open(relative(fixtures, folder));
+}
+
+/** The tiny RoBERTa with the file that says which of its tokens is the mask. */
+export async function maskedModel(models: ReturnType<typeof tinyModels>): Promise<LanguageModel> {
+  const folder = await mkdtemp(join(tmpdir(), 'whetstone-masked-'));
+  await cp(join(fixtures, 'models', 'roberta'), folder, { recursive: true });
+  await writeFile(join(folder, 'tokenizer_config.json'), '{"mask_token":"<mask>"}');
   return models.open(relative(fixtures, folder));
 }
 
