@@ -35,6 +35,10 @@ try {
       const { benchGradient } = await import('./gradients.ts');
       print(await benchGradient(model, data()));
     },
+    autoprompt: async () => {
+      const { benchAutoprompt } = await import('./autoprompt.ts');
+      print(await benchAutoprompt(model, data(), Number(values.prompts)));
+    },
     triad: async () => {
       const { benchTriad } = await import('./triad.ts');
       const { triadTable } = await import('./triad-outcome.ts');

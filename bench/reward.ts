@@ -4,16 +4,16 @@
  * well int8 rewards follow float32.
  */
 import { cpus } from 'node:os';
-import { join } from 'node:path';
 import { Environment, type Prompt } from '../src/environment/index.ts';
 import type { LanguageModel } from '../src/models/language-model.ts';
 import type { Precision } from '../src/models/prepared-weights.ts';
 import { actionSpaceOf } from '../src/policy/index.ts';
 import { openModel } from '../src/runs/open-model.ts';
 import { spearman } from '../src/statistics/index.ts';
-import { loadTask, rewards, type Task } from '../src/tasks/index.ts';
+import { rewards, type Task } from '../src/tasks/index.ts';
 import { add, Engine, float32, input, reduceSum, type Tensor } from '../src/tensor/index.ts';
 import { createRng } from '../src/util/rng.ts';
+import { benchTask } from './task.ts';
 
 const EXAMPLES = 32;
 const PROMPT_TOKENS = 5;
@@ -23,14 +23,7 @@ const REPEATS = 3;
 
 export async function benchReward(name: string, data: string, count: number): Promise<object> {
   const engine = new Engine();
-  const task = await loadTask(
-    {
-      data: { train: join(data, 'train.tsv'), test: join(data, '..', 'test.tsv') },
-      labels: { '0': 'negative', '1': 'positive' },
-      template: '{input} {prompt}',
-    },
-    { baseFolder: '.', seed: 1 },
-  );
+  const task = await benchTask(data);
   const lm = await openModel(name, { engine });
   const rng = createRng(7);
   const { ids } = actionSpaceOf(lm.tokenizer);

@@ -10,6 +10,7 @@ import { defineDoctor } from './commands/doctor.ts';
 import { defineEvaluate } from './commands/evaluate.ts';
 import { defineInit } from './commands/init.ts';
 import { defineInspect } from './commands/inspect.ts';
+import { defineLabelWords } from './commands/label-words.ts';
 import { defineModels } from './commands/models.ts';
 import { defineOptimize } from './commands/optimize.ts';
 import { defineRuns } from './commands/runs.ts';
@@ -56,6 +57,7 @@ function createProgram(): Command {
   defineCompare(program);
   defineEvaluate(program);
   defineInspect(program);
+  defineLabelWords(program);
   defineModels(program);
   defineRuns(program);
   defineDoctor(program);

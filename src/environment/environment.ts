@@ -20,7 +20,7 @@ import type { RewardFunction } from '../tasks/rewards/index.ts';
 import type { Example, Task } from '../tasks/task.ts';
 import { type Charge, charged } from './charge.ts';
 import { type LabelWords, labelWordsOf } from './label-words.ts';
-import { type Layout, layoutOf, type Prompt } from './layout.ts';
+import { type Layout, layoutOf, type Prompt, type Rendered } from './layout.ts';
 import { TaskLmPrograms } from './programs.ts';
 import { type PromptScore, scoreOf } from './prompt-score.ts';
 import { ScoreCache } from './score-cache.ts';
@@ -161,6 +161,26 @@ export class Environment {
       out.push(this.summarise(scores, all));
     }
     return this.charge(texts, out);
+  }
+
+  /** Indices of a block's examples. */
+  examplesOf(block: number): readonly number[] {
+    return this.blocks[block]!.examples;
+  }
+
+  /** A prompt in its place in one example's text: all ids, and where the answer is read. */
+  rendered(prompt: readonly number[], e: number): Rendered {
+    const isMasked = this.layout.order === 'masked';
+    const ids = isMasked ? this.maskedIds(prompt, e) : this.assembled(prompt, e);
+    return { ids, answer: this.answerPlace(ids) };
+  }
+
+  /** Lends a block's keys and values, where the input comes first; they are kept as `step` keeps them. */
+  async withPrefixes<T>(b: number, use: (cache: PrefixCache) => Promise<T>): Promise<T> {
+    const block = this.blocks[b]!;
+    const result = await use(await this.blockCache(block));
+    if (this.cachedBytes > this.cacheLimit) await this.dropCache(block);
+    return result;
   }
 
   /** Frees cached keys and values, and programs unless they are shared. */

@@ -4,4 +4,5 @@ export { checkTask } from './check-task.ts';
 export { Environment, type EnvironmentOptions, type PromptScore } from './environment.ts';
 export { type Layout, layoutOf, type Prompt } from './layout.ts';
 export { TaskLmPrograms } from './programs.ts';
+export { PromptGradient, type PromptSlope, type SlopeOptions } from './prompt-gradient.ts';
 export { restrict, scoreOf } from './prompt-score.ts';

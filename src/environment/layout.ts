@@ -18,6 +18,13 @@ export interface Prompt {
   readonly ids?: readonly number[];
 }
 
+/** A prompt in its place in one text. */
+export interface Rendered {
+  readonly ids: readonly number[];
+  /** Index of the token at which the answer is read. */
+  readonly answer: number;
+}
+
 export interface Layout {
   readonly order: Order;
   /** Text of the prompt as it stands in the template, a leading space included if there is one. */

@@ -1,4 +1,5 @@
 /** whetstone/methods: every way to find a prompt, one file each and one line here. */
+import { autoprompt } from './autoprompt.ts';
 import { evolution } from './evolution.ts';
 import { fewShot } from './few-shot.ts';
 import { fineTune } from './fine-tune.ts';
@@ -11,6 +12,7 @@ import { softQ } from './soft-q.ts';
 export const methods = {
   'soft-q': softQ,
   'policy-gradient': policyGradient,
+  autoprompt,
   manual,
   'few-shot': fewShot,
   evolution,
@@ -24,6 +26,12 @@ export type MethodName = keyof typeof methods;
 export { Budget } from './budget.ts';
 export { type Candidate, CandidatePool } from './candidate-pool.ts';
 export { humanCandidates, ordinaryPrompt } from './human-prompts.ts';
+export {
+  type LabelWordsFound,
+  type RankedWord,
+  searchCueWords,
+  searchLabelWords,
+} from './label-words.ts';
 export {
   type LmKind,
   type Method,

@@ -122,6 +122,10 @@ export interface Architecture {
     attend: Attend,
     select?: (rows: Tensor) => Tensor,
   ): Tensor;
+  /** Hidden states [R, D] as the output embeddings are multiplied with them. */
+  readout(w: Weights, hidden: Tensor): Tensor;
+  /** Output embeddings [V, D]: a word's logit is its row times the readout. */
+  outputs(w: Weights): Tensor;
   /** Logits [R, V], or [R, C] for the vocabulary rows `ids` [C] alone. */
   head(w: Weights, hidden: Tensor, ids?: Tensor): Tensor;
 }

@@ -30,7 +30,7 @@ export interface ProgramOptions {
 }
 
 /** What is wanted at each sequence's place. */
-export type Want = 'hidden' | 'logits' | 'logProbs' | 'labels' | 'labelLogProbs';
+export type Want = 'hidden' | 'readout' | 'logits' | 'logProbs' | 'labels' | 'labelLogProbs';
 
 /** Ids padded on the right to one length. */
 export interface Batch {
@@ -282,6 +282,8 @@ function wanted(want: Want, { architecture }: LanguageModel, w: Weights, hidden:
   switch (want) {
     case 'hidden':
       return hidden;
+    case 'readout':
+      return architecture.readout(w, hidden);
     case 'logits':
       return architecture.head(w, hidden);
     case 'logProbs':

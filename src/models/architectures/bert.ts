@@ -120,12 +120,18 @@ function maskedArchitecture(name: 'bert' | 'roberta'): Architecture {
       return x;
     },
 
-    head(w, hidden, ids) {
+    readout(w, hidden) {
       // RoBERTa's head always uses the exact GELU; BERT's its configured activation.
       const dense = w.linear(hidden, 'head.dense');
       const active = name === 'bert' ? activate(w, dense) : gelu(dense);
-      const y = normed(w, active, 'head.norm');
-      const table = w.get('embedding');
+      return normed(w, active, 'head.norm');
+    },
+
+    outputs: (w) => w.get('embedding'),
+
+    head(w, hidden, ids) {
+      const y = this.readout(w, hidden);
+      const table = this.outputs(w);
       const bias = w.get('head.bias');
       const logits = matmul(y, ids ? gather(table, ids) : table, { transB: true });
       return add(logits, ids ? gather(bias, ids) : bias);

@@ -104,8 +104,12 @@ export const gpt2: Architecture = {
     return norm(x, 'norm');
   },
 
-  head: (w, hidden, ids) => {
-    const table = w.get('embedding');
+  readout: (_w, hidden) => hidden,
+
+  outputs: (w) => w.get('embedding'),
+
+  head(w, hidden, ids) {
+    const table = this.outputs(w);
     return matmul(hidden, ids ? gather(table, ids) : table, { transB: true });
   },
 };

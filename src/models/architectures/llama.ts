@@ -142,8 +142,12 @@ export const llama: Architecture = {
     }
   },
 
+  readout: (_w, hidden) => hidden,
+
+  outputs: (w) => w.get(w.config.hasTiedHead ? 'embedding' : 'head'),
+
   head(w, hidden, ids) {
-    const table = w.get(w.config.hasTiedHead ? 'embedding' : 'head');
+    const table = this.outputs(w);
     return matmul(hidden, ids ? gather(table, ids) : table, { transB: true });
   },
 };
