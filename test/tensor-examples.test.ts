@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { expect, it } from 'vitest';
 
-const timeout = 180_000; // each is a process of its own, on a machine that may be busy
+const timeout = 300_000; // each is a process of its own, on a machine that may be busy
 
 async function run(script: string, ...args: string[]): Promise<string> {
   const child = promisify(execFile)(process.execPath, ['--import', 'tsx', script, ...args]);

@@ -1,15 +1,15 @@
 /**
- * Runs forward and backward of a stack of wide layers and prints the loss, a checksum of the
- * gradients, and by how many megabytes the process grew at most. A process of its own, since a
- * peak never falls. Arguments: plain | recompute, and forward | backward, the order of the outputs.
+ * Runs forward and backward of a stack of wide layers, with and without `recompute`, and prints for
+ * each the loss, a checksum of the gradients, and by how many megabytes the process had grown at
+ * most. A process of its own, and the larger one last, since a peak never falls.
  */
 import * as t from '../../src/tensor/index.ts';
 import { createRng } from '../../src/util/rng.ts';
 
-const [mode, order] = process.argv.slice(2);
 const [rows, width, layers] = [4096, 64, 12];
 
-async function main(): Promise<void> {
+/** Loss and gradients, these in the order of the layers or against it. */
+function outputs(isRecomputed: boolean, order: 'forward' | 'backward'): Record<string, t.Tensor> {
   const parameters: t.Tensor[] = [];
   let x = t.input('x', ['N', width]);
   for (let i = 0; i < layers; i++) {
@@ -18,33 +18,45 @@ async function main(): Promise<void> {
     parameters.push(up, down);
     const inner = t.matmul(x, up); // [N, 4·width]
     const y = t.add(x, t.matmul(t.mul(t.gelu(inner), t.sigmoid(inner)), down));
-    x = mode === 'recompute' ? t.recompute(y, [x]) : y;
+    x = isRecomputed ? t.recompute(y, [x]) : y;
   }
   const loss = t.reduceMean(t.square(x));
   const gradients = t.grad(loss, parameters).map((dp, i) => [`d${i}`, dp] as const);
   if (order === 'backward') gradients.reverse();
+  return { loss, ...Object.fromEntries(gradients) };
+}
 
-  const engine = new t.Engine({ threads: 1 });
-  const executable = await engine.load(
-    t.emitProgram({ loss, ...Object.fromEntries(gradients) } as Record<string, t.Tensor>),
-  );
-  const rng = createRng(1);
-  const draw = (...shape: number[]) =>
-    t.float32(
-      Float32Array.from({ length: shape[0]! * shape[1]! }, () => rng.normal() / 8),
-      shape,
-    );
-  const feeds: Record<string, t.HostTensor> = { x: draw(rows, width) };
-  for (const { name, shape } of executable.program.inputs) {
-    feeds[name] ??= draw(...(shape as number[]));
-  }
-  const before = process.memoryUsage().rss;
+/** Inputs by the program's list; the same numbers for the same names. */
+function draw({ inputs }: t.Program): Record<string, t.HostTensor> {
+  const feeds = inputs.map(({ name, shape }) => {
+    const rng = createRng(name);
+    const sizes = shape.map((dim) => (dim === 'N' ? rows : (dim as number)));
+    const values = Float32Array.from({ length: sizes[0]! * sizes[1]! }, () => rng.normal() / 8);
+    return [name, t.float32(values, sizes)] as const;
+  });
+  return Object.fromEntries(feeds);
+}
+
+const engine = new t.Engine({ threads: 1 });
+let start: number | undefined;
+
+async function measure(isRecomputed: boolean, order: 'forward' | 'backward') {
+  const executable = await engine.load(t.emitProgram(outputs(isRecomputed, order)));
+  const feeds = draw(executable.program);
+  start ??= process.memoryUsage().rss;
   const out = await executable.run(feeds);
-  const riseMb = process.resourceUsage().maxRSS / 1024 - before / 2 ** 20;
-  let checksum = 0;
-  for (const tensor of Object.values(out))
-    for (const v of t.floats(tensor)) checksum += Math.abs(v);
-  console.log(JSON.stringify({ loss: t.floats(out.loss)[0], checksum, riseMb }));
+  const riseMb = process.resourceUsage().maxRSS / 1024 - start / 2 ** 20;
+  await executable.unload();
+  const values = Object.values(out).flatMap((tensor) => [...t.floats(tensor)]);
+  const checksum = values.reduce((total, v) => total + Math.abs(v), 0);
+  return { loss: t.floats(out.loss)[0]!, checksum, riseMb };
+}
+
+async function main(): Promise<void> {
+  const recomputed = await measure(true, 'forward');
+  const otherOrder = await measure(true, 'backward');
+  const plain = await measure(false, 'forward');
+  console.log(JSON.stringify({ recomputed, otherOrder, plain }));
   await engine.close();
 }
 
