@@ -8,6 +8,7 @@ export interface Arm {
   readonly replay: number;
   /** 1: no lag. */
   readonly targetRate: number;
+  readonly learningRate: number;
 }
 
 /** What is kept of one step. */
@@ -118,23 +119,33 @@ export function mean(values: readonly number[]): number {
   return values.reduce((a, b) => a + b, 0) / values.length;
 }
 
-/** The lines of the study as markdown. */
+type Line = Arm & ReturnType<typeof summary> & { kind: string; guard: boolean };
+
+/** The study as markdown: an arm a line; counts and means without the guard, then with it. */
 export function triadTable(lines: readonly object[]): string {
-  const arm = lines as readonly (Arm &
-    ReturnType<typeof summary> & { kind: string; guard: boolean })[];
+  const arms = (lines as readonly Line[]).filter(({ kind }) => kind === 'arm');
+  const half = ['soft', 'growth', 'bad end', 'final', 'best'];
   const head = [
-    ...['guard', 'adapter', 'bootstrap', 'replay', 'target', 'diverged', 'fell', 'stuck'],
-    ...['soft', 'final', 'peak', 'best prompt', 'max growth of Q', 'restores'],
+    ...['rate', 'adapter', 'bootstrap', 'replay', 'lag', ...half],
+    ...[...half, 'restores'].map((name) => `guard: ${name}`),
   ];
-  const rows = arm
-    .filter(({ kind }) => kind === 'arm')
-    .map((a) => [
-      ...[a.guard ? 'on' : 'off', a.adapter, a.bootstrap ? 'on' : 'off'],
-      ...[a.replay > 0 ? 'on' : 'off', a.targetRate === 1 ? 'off' : 'on'],
-      ...[a.diverged, a.fell, a.stuck, a.soft].map(String),
-      ...[a.final, a.peak, a.best, a.growth].map((x) => x.toFixed(0)),
-      String(a.restored),
-    ]);
-  const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`;
+  const onOff = (is: boolean) => (is ? 'on' : 'off');
+  const cells = (a: Line) => [
+    `${a.soft}/${a.runs}`,
+    a.growth.toFixed(0),
+    `${a.failed}/${a.runs}`,
+    a.final.toFixed(0),
+    a.best.toFixed(0),
+  ];
+  const rows = arms
+    .filter(({ guard }) => !guard)
+    .map((off) => {
+      const on = arms[arms.indexOf(off) + 1]!;
+      return [
+        ...[String(off.learningRate), off.adapter, onOff(off.bootstrap), onOff(off.replay > 0)],
+        ...[onOff(off.targetRate < 1), ...cells(off), ...cells(on), String(on.restored)],
+      ];
+    });
+  const line = (row: readonly string[]) => `| ${row.join(' | ')} |`;
   return [line(head), line(head.map(() => '---')), ...rows.map(line)].join('\n');
 }

@@ -132,6 +132,7 @@ export const softQ = method({
           gradientNorm,
           qAbsMax: quantities.qAbsMax!,
           reward: meanOf(tried, ({ score }) => score.reward),
+          best: Math.max(...tried.map(({ score }) => score.reward)),
           deviation: own,
           duplicates,
         };

@@ -7,6 +7,7 @@ const healthy: GuardReading = {
   gradientNorm: 100,
   qAbsMax: 5,
   reward: 10,
+  best: 25,
   deviation: 8,
   duplicates: 0.1,
 };
@@ -67,6 +68,12 @@ describe('value guard', () => {
     expect(all.map(({ kind }) => kind)).toEqual([
       ...['ok', 'ok', 'ok', 'ok', 'ok', 'warn', 'warn', 'warn', 'restore'],
     ]);
+  });
+
+  it('takes a policy that has settled on the best prompt it found for converged', () => {
+    const settled = { reward: 24.5, best: 24.5, deviation: 0, duplicates: 15 / 16 };
+    const all = verdicts([...steps(12, () => ({})), ...steps(20, () => settled)]);
+    expect(all.every(({ kind }) => kind === 'ok')).toBe(true);
   });
 
   it('takes equal rewards of different prompts for a coarse reward, not for collapse', () => {

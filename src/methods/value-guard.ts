@@ -5,7 +5,7 @@
  * Signs, and when each warns and when it restores:
  *   number   the loss, its gradient or a Q-value is not finite              restores at once
  *   values   max|Q| has grown by more than values can be worth              warns, at twice restores
- *   collapse the step's prompts repeat and have one reward                  3 in a row, 6 in a row
+ *   collapse the step's prompts repeat, with one reward below the best      3 in a row, 6 in a row
  *   reward   what the mean reward had gained is lost                        half of it, 90% of it
  *
  * Source of `values`: "soft divergence", values beyond what any return can be, van Hasselt et al. 2018,
@@ -19,6 +19,8 @@ export interface GuardReading {
   readonly qAbsMax: number;
   /** Mean reward of the step's own prompts, as the environment gave it. */
   readonly reward: number;
+  /** Best of those rewards. */
+  readonly best: number;
   /** Deviation of those rewards. */
   readonly deviation: number;
   /** Share of the step's prompts that repeat another. */
@@ -55,6 +57,8 @@ export interface GuardState {
   readonly floor: { readonly mean: number; readonly noise: number } | undefined;
   /** Best mean reward of a window. */
   readonly best: number;
+  /** Best reward of any prompt so far. */
+  readonly bestTried: number;
   /** Steps in a row whose prompts repeated with one reward. */
   readonly alike: number;
   /** Troubles that were reported and the steps since they were last seen. */
@@ -73,6 +77,7 @@ export function startGuard(): GuardState {
     startQ: undefined,
     floor: undefined,
     best: Number.NEGATIVE_INFINITY,
+    bestTried: Number.NEGATIVE_INFINITY,
     alike: 0,
     seen: {},
   };
@@ -104,7 +109,8 @@ export function judge(
 }
 
 /** The state with a reading in it. */
-function take(state: GuardState, { qAbsMax, reward, deviation, duplicates }: GuardReading) {
+function take(state: GuardState, reading: GuardReading) {
+  const { qAbsMax, reward, deviation, duplicates } = reading;
   const recent = [...state.recent, reward].slice(-WINDOW);
   const isFull = recent.length === WINDOW;
   const mean = average(recent);
@@ -114,6 +120,7 @@ function take(state: GuardState, { qAbsMax, reward, deviation, duplicates }: Gua
     recent,
     startQ: state.startQ ?? qAbsMax,
     floor: state.floor ?? (isFull ? { mean, noise } : undefined),
+    bestTried: Math.max(state.bestTried, reading.best),
     best: isFull ? Math.max(state.best, mean) : state.best,
     seen: Object.fromEntries(Object.entries(state.seen).map(([name, n]) => [name, n + 1])),
     alike: deviation === 0 && duplicates >= 0.5 ? state.alike + 1 : 0,
@@ -127,8 +134,8 @@ interface Finding {
 }
 
 function findings(
-  { startQ, recent, floor, best, alike }: GuardState,
-  { loss, gradientNorm, qAbsMax, duplicates }: GuardReading,
+  { startQ, recent, floor, best, bestTried, alike }: GuardState,
+  { loss, gradientNorm, qAbsMax, reward, duplicates }: GuardReading,
   { realisable }: GuardOptions,
 ): Finding[] {
   const found: Finding[] = [];
@@ -141,8 +148,11 @@ function findings(
     const reason = `the largest |Q| has grown by ${show(growth)} to ${show(qAbsMax)}, rewards can account for ${show(realisable)}`;
     found.push({ sign: 'values', reason, restores: growth > 2 * realisable });
   }
-  if (alike >= 3) {
-    const reason = `${alike} steps in a row had one reward and ${show(100 * duplicates)}% repeated prompts`;
+  // Settled on the best prompt there was to find, it has converged.
+  const start = floor?.mean ?? recent[0]!;
+  const isBelow = reward < bestTried - (bestTried - start) / 10;
+  if (alike >= 3 && isBelow) {
+    const reason = `${alike} steps in a row had one reward, ${show(reward)} where ${show(bestTried)} was found, and ${show(100 * duplicates)}% repeated prompts`;
     found.push({ sign: 'collapse', reason, restores: alike >= 6 });
   }
   if (floor && recent.length === WINDOW) {
