@@ -142,7 +142,7 @@ it('races finalists where scoring all of them on everything would take long', as
   );
   expect(result.train.examples).toBe(1024);
   expect(result.validation.examples).toBeGreaterThan(500);
-  expect(result.rows?.[1]?.method).toBe('best of 24 human prompts');
+  expect(result.rows?.[1]?.method).toMatch(/^best of \d+ human prompts$/);
 });
 
 it('shortens the search and the end of it where they must end in time', async () => {
