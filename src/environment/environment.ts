@@ -19,7 +19,7 @@ import { excerpt } from '../tasks/excerpt.ts';
 import type { RewardFunction } from '../tasks/rewards/index.ts';
 import type { Example, Task } from '../tasks/task.ts';
 import { type Charge, charged } from './charge.ts';
-import { type LabelWords, labelWordsOf } from './label-words.ts';
+import { continuations, type LabelWords, labelWordsOf } from './label-words.ts';
 import { type Layout, layoutOf, type Prompt, type Rendered } from './layout.ts';
 import { TaskLmPrograms } from './programs.ts';
 import { type PromptScore, scoreOf } from './prompt-score.ts';
@@ -408,30 +408,6 @@ export class Environment {
   private scorer(): Promise<Scorer> {
     return this.programs.scorer(this.labels.isSingle ? 'labels' : 'labelLogProbs');
   }
-}
-
-interface Continuation {
-  /** Word tokens already written. */
-  readonly prefix: readonly number[];
-  /** Next tokens, and the words that they belong to. */
-  readonly targets: readonly { readonly id: number; readonly words: readonly number[] }[];
-}
-
-/** All places at which a token of a word is read: one per distinct beginning. */
-function continuations(words: readonly (readonly number[])[]): Continuation[] {
-  const byPrefix = new Map<string, { prefix: number[]; targets: Map<number, number[]> }>();
-  words.forEach((word, c) => {
-    word.forEach((id, i) => {
-      const prefix = word.slice(0, i);
-      const entry = byPrefix.get(key(prefix)) ?? { prefix, targets: new Map() };
-      entry.targets.set(id, [...(entry.targets.get(id) ?? []), c]);
-      byPrefix.set(key(prefix), entry);
-    });
-  });
-  return [...byPrefix.values()].map(({ prefix, targets }) => ({
-    prefix,
-    targets: [...targets].map(([id, at]) => ({ id, words: at })),
-  }));
 }
 
 const key = (ids: readonly number[]): string => ids.join(' ');

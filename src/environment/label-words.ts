@@ -54,3 +54,27 @@ function wordIds(word: string, kind: 'causal' | 'masked', tokenizer: Tokenizer):
   if (kind === 'causal' || spaced.length === 1) return spaced;
   return tokenizer.encode(word.trim());
 }
+
+export interface Continuation {
+  /** Word tokens already written. */
+  readonly prefix: readonly number[];
+  /** Next tokens, and the words that they belong to. */
+  readonly targets: readonly { readonly id: number; readonly words: readonly number[] }[];
+}
+
+/** All places at which a token of a word is read: one per distinct beginning. */
+export function continuations(words: readonly (readonly number[])[]): Continuation[] {
+  const byPrefix = new Map<string, { prefix: number[]; targets: Map<number, number[]> }>();
+  words.forEach((word, c) => {
+    word.forEach((id, i) => {
+      const prefix = word.slice(0, i);
+      const entry = byPrefix.get(prefix.join()) ?? { prefix, targets: new Map() };
+      entry.targets.set(id, [...(entry.targets.get(id) ?? []), c]);
+      byPrefix.set(prefix.join(), entry);
+    });
+  });
+  return [...byPrefix.values()].map(({ prefix, targets }) => ({
+    prefix,
+    targets: [...targets].map(([id, at]) => ({ id, words: at })),
+  }));
+}
