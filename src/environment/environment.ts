@@ -211,6 +211,10 @@ export class Environment {
   ): Promise<void> {
     const unique = [...new Map(prompts.map((ids) => [key(ids), ids])).values()];
     for (const ids of unique) this.checkLength(ids);
+    if (this.layout.order === 'prompt-first') {
+      await this.fillByPrompts(unique, blocks, onProgress);
+      return;
+    }
     await this.cacheAhead(unique, blocks);
     for (const [i, b] of blocks.entries()) {
       onProgress(i / blocks.length);
@@ -222,6 +226,40 @@ export class Environment {
       }
       if (block.cache && this.cachedBytes > this.cacheLimit) await this.dropCache(block);
     }
+  }
+
+  /** With the prompt first, its keys and values serve all blocks: read once, then dropped. */
+  private async fillByPrompts(
+    prompts: readonly (readonly number[])[],
+    blocks: readonly number[],
+    onProgress: (share: number) => void,
+  ): Promise<void> {
+    const longest = prompts.reduce((n, ids) => Math.max(n, ids.length), 1);
+    const fitting = Math.floor(this.cacheLimit / (longest * cacheBytesPerToken(this.taskLm)));
+    const size = Math.max(1, Math.min(fitting, this.options.promptsPerPass ?? 16));
+    for (let i = 0; i < prompts.length; i += size) {
+      const some = prompts.slice(i, i + size);
+      let cache: PrefixCache | undefined;
+      for (const [j, b] of blocks.entries()) {
+        onProgress((i + (some.length * j) / blocks.length) / prompts.length);
+        const block = this.blocks[b]!;
+        const missing = some.filter((ids) => !this.known.has(key(ids), block.examples[0]!));
+        if (missing.length < some.length) {
+          if (missing.length > 0) await this.compute(missing, block);
+          continue;
+        }
+        if (!some.some((ids) => this.isBranchless(ids, block))) {
+          cache ??= await this.prefill(some.map((ids) => this.beforeInput(ids)));
+        }
+        await this.compute(some, block, cache);
+      }
+      if (cache) await this.taskLm.engine.drop(Object.values(cache.tensors));
+    }
+  }
+
+  /** With the prompt first, what stands before the input is the same for all examples. */
+  private beforeInput(prompt: readonly number[]): number[] {
+    return [...this.prefixes[0]!, ...prompt];
   }
 
   /**
@@ -247,7 +285,12 @@ export class Environment {
     return examples.length * longest * cacheBytesPerToken(this.taskLm);
   }
 
-  private async compute(prompts: readonly (readonly number[])[], block: Block): Promise<void> {
+  /** Computes prompts on a block; with the prompt first, `kept` are their keys and values. */
+  private async compute(
+    prompts: readonly (readonly number[])[],
+    block: Block,
+    kept?: PrefixCache,
+  ): Promise<void> {
     const E = block.examples.length;
     const C = this.task.classes.length;
     this.evaluations += prompts.length * E;
@@ -271,9 +314,9 @@ export class Environment {
       : block.examples.map((e) => [...this.suffixes[e]!]);
     const cache = isInputFirst
       ? await this.blockCache(block)
-      : await this.prefill(prompts.map((ids) => [...this.prefixes[block.examples[0]!]!, ...ids]));
+      : (kept ?? (await this.prefill(prompts.map((ids) => this.beforeInput(ids)))));
     const scores = await this.branchScores(cache, branches); // [G, N, C]
-    if (!isInputFirst) await this.taskLm.engine.drop(Object.values(cache.tensors));
+    if (!isInputFirst && !kept) await this.taskLm.engine.drop(Object.values(cache.tensors));
     prompts.forEach((ids, p) => {
       block.examples.forEach((e, i) => {
         const at = isInputFirst ? i * prompts.length + p : p * E + i;
