@@ -39,6 +39,10 @@ try {
       const { benchAutoprompt } = await import('./autoprompt.ts');
       print(await benchAutoprompt(model, data(), Number(values.prompts)));
     },
+    'token-gradient': async () => {
+      const { benchTokenGradient } = await import('./token-gradient.ts');
+      print(await benchTokenGradient(model, data(), Number(values.prompts)));
+    },
     triad: async () => {
       const { benchTriad } = await import('./triad.ts');
       const { triadTable } = await import('./triad-outcome.ts');

@@ -148,13 +148,13 @@ function logSumExp(values: readonly number[]): number {
   return max + Math.log(values.reduce((sum, value) => sum + Math.exp(value - max), 0));
 }
 
-/** Words of letters alone that are one token in the place of the answer. */
+/** Words of letters (and digits after the first) that are one token in the place of the answer. */
 function wordIds({ tokenizer }: LanguageModel): number[] {
   const ids: number[] = [];
   for (let id = 0; id < tokenizer.size; id++) {
     if (tokenizer.isSpecial(id)) continue;
     const text = tokenizer.tokenText(id).trim();
-    if (!/^\p{L}+$/u.test(text)) continue;
+    if (!/^\p{L}[\p{L}\p{N}]*$/u.test(text)) continue;
     const again = tokenizer.encode(` ${text}`);
     if (again.length === 1 && again[0] === id) ids.push(id);
   }
