@@ -5,7 +5,7 @@
  *
  * and what it costs in the reward: w · ln PPL, the mean surprise of a token in nats times a weight.
  * Nonsense wins rewards: RLPrompt's prompts had a perplexity of 254,000, and 82 when the policy was held
- * to likely words, at the price of 15 points of its style score (arXiv 2205.12548, section 4.2).
+ * to likely words, at the price of 15 points of its style score (arXiv 2205.12548).
  */
 import type { Charge, Fluency } from '../environment/index.ts';
 import { ConfigError } from '../errors.ts';

@@ -1,11 +1,6 @@
 /** An inspected prompt as a page for a terminal: facts first, then tokens, rewrite and transfer. */
 import type { SplitScore } from '../../runs/events.ts';
-import type {
-  FluentRewrite,
-  InspectResult,
-  OrderSensitivity,
-  TransferRow,
-} from '../../runs/inspect/result.ts';
+import type { InspectResult, OrderSensitivity, TransferRow } from '../../runs/inspect/result.ts';
 import {
   formatCount,
   formatNumber,
@@ -15,7 +10,7 @@ import {
 } from '../../util/format.ts';
 import { pad, visible } from '../../util/text.ts';
 import { quote } from './run-view.ts';
-import { fitLine, type Style } from './style.ts';
+import { fitLine, type Style, styledWidth } from './style.ts';
 import { type Column, renderTable } from './table.ts';
 
 interface Page {
@@ -33,9 +28,9 @@ export function inspectLines(result: InspectResult, page: Page): string[] {
   const sealed = `the ${formatCount(sealedTest)} test examples stay sealed`;
   const lines = [
     `${style.bold(quote(result.prompt))} on ${visible(result.task)}`,
-    style.dim(`${scored} in float32; ${sealed}`),
+    ...wrap(`${scored} in float32; ${sealed}`, page.width).map((line) => style.dim(line)),
     '',
-    ...facts(result, style),
+    ...facts(result, page),
     '',
     ...tokenTable(result, page),
     '',
@@ -50,23 +45,35 @@ export function inspectLines(result: InspectResult, page: Page): string[] {
   return lines.map((line) => fitLine(line, page.width));
 }
 
-function facts(result: InspectResult, style: Style): string[] {
-  const row = (label: string, text: string) => `${style.dim(pad(label, LABEL))}${text}`;
+function facts(result: InspectResult, page: Page): string[] {
   const { alone, afterContext, inPlace } = result.perplexity;
   return [
-    row(
-      'accuracy',
-      `${style.bold(formatScore(result.score))}; without a prompt ${formatScore(result.empty)}`,
-    ),
-    row('reward', formatNumber(result.reward)),
-    row('perplexity', `${large(alone)} alone, ${large(inPlace)} in the template,`),
-    row(
-      '',
+    ...row(page, 'accuracy', [
+      page.style.bold(formatScore(result.score)),
+      `without a prompt ${formatScore(result.empty)}`,
+    ]),
+    ...row(page, 'reward', [formatNumber(result.reward)]),
+    ...row(page, 'perplexity', [
+      `${large(alone)} alone`,
+      `${large(inPlace)} in the template`,
       `${large(afterContext)} after what a policy reads (human prompts ${large(result.humanPerplexity)})`,
-    ),
-    row('words', wordLine(result)),
-    row('order', orderLine(result.order)),
+    ]),
+    ...row(page, 'words', [wordLine(result)]),
+    ...row(page, 'order', [orderLine(result.order)]),
   ];
+}
+
+/** A label and what belongs to it, joined by semicolons; what does not fit goes on below. */
+function row({ style, width }: Page, label: string, parts: readonly string[]): string[] {
+  const lines: string[] = [];
+  parts.forEach((part, i) => {
+    const text = i < parts.length - 1 ? `${part};` : part;
+    const last = lines.at(-1);
+    if (last !== undefined && LABEL + styledWidth(last) + 1 + styledWidth(text) <= width) {
+      lines[lines.length - 1] = `${last} ${text}`;
+    } else lines.push(text);
+  });
+  return lines.map((line, i) => `${style.dim(pad(i === 0 ? label : '', LABEL))}${line}`);
 }
 
 /** Digits in groups from 1,000 on: perplexities of nonsense are long. */
@@ -78,7 +85,8 @@ function wordLine({ dictionaryShare, words }: InspectResult): string {
   if (dictionaryShare === null) return 'none';
   const unknown = words.filter(({ isKnown }) => !isKnown).map(({ word }) => visible(word));
   const others = unknown.length === 0 ? '' : `, not ${unknown.join(', ')}`;
-  return `${formatShare(dictionaryShare)} of ${words.length} are in the dictionary${others}`;
+  const known = words.length - unknown.length;
+  return `${known} of ${words.length} in the dictionary (${formatShare(dictionaryShare)})${others}`;
 }
 
 function orderLine(order: OrderSensitivity | null): string {
@@ -105,22 +113,21 @@ function tokenTable(result: InspectResult, page: Page): string[] {
   return renderTable(columns, rows, page);
 }
 
-function rewriteLines(result: InspectResult, { style }: Page): string[] {
+function rewriteLines(result: InspectResult, page: Page): string[] {
   const { fluentRewrite: rewrite, rewrites, perplexityLimit } = result;
   const of = `${rewrites.fluent} of ${rewrites.proposed} rewrites are within perplexity ${large(perplexityLimit)}`;
-  if (rewrite === null) return [`${style.dim(pad('rewrite', LABEL))}none: ${of}`];
-  return [
-    `${style.dim(pad('rewrite', LABEL))}${style.bold(quote(rewrite.prompt))}, perplexity ${large(rewrite.perplexity)}`,
-    `${' '.repeat(LABEL)}${formatScore(rewrite.score)}, ${costOf(rewrite)}`,
-    `${' '.repeat(LABEL)}${style.dim(`${of}; the best was chosen on these examples,`)}`,
-    `${' '.repeat(LABEL)}${style.dim('so its score flatters it')}`,
-  ];
-}
-
-function costOf({ difference, interval }: FluentRewrite): string {
+  if (rewrite === null) return row(page, 'rewrite', ['none', of]);
+  const { difference, interval } = rewrite;
   const [low, high] = interval;
-  const verdict = low <= 0 && high >= 0 ? ': within the noise' : '';
-  return `${points(difference, interval)} points against the prompt${verdict}`;
+  return row(page, 'rewrite', [
+    page.style.bold(quote(rewrite.prompt)),
+    `perplexity ${large(rewrite.perplexity)}`,
+    formatScore(rewrite.score),
+    `${points(difference, interval)} points against the prompt`,
+    ...(low <= 0 && high >= 0 ? ['within the noise'] : []),
+    of,
+    'chosen on these examples, so its score flatters it',
+  ]);
 }
 
 function transferTable(rows: readonly TransferRow[], page: Page): string[] {

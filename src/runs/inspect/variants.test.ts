@@ -70,6 +70,7 @@ describe('variants', () => {
     // "go", "od walk", " stop." against "good", " walk", " stop", "."
     expect(attribute([-1, -2, -4], [2, 9, 15], [4, 9, 14, 15])).toEqual([-1, -2, 0, -4]);
     expect(attribute([-1, -2], [2, 99], [4, 9])).toEqual([-1, -2]);
+    expect(attribute([-1, -2, -4], [1, 1, 2], [1, 1, 2])).toEqual([-1, -2, -4]);
   });
 });
 

@@ -44,6 +44,10 @@ export function attribute(
   from: readonly number[],
   to: readonly number[],
 ): number[] {
+  // The same division: pieces of one character end in the same place, but are not one token.
+  if (from.length === to.length && from.every((end, i) => end === to[i])) {
+    return Array.from(logProbs);
+  }
   const out = to.map(() => 0);
   from.forEach((end, i) => {
     const at = to.findIndex((other) => other >= end);
