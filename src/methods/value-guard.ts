@@ -2,11 +2,12 @@
  * Watches value learning and says `ok`, `warn` or `restore` each step. It is pure: a state and a
  * reading in, a state and a verdict out. What it does not do: keep snapshots (snapshots.ts) or learn.
  *
- * Signs, and when each warns and when it restores:
- *   number   the loss, its gradient or a Q-value is not finite              restores at once
- *   values   max|Q| has grown by more than values can be worth              warns, at twice restores
- *   collapse the step's prompts repeat, with one reward below the best      3 in a row, 6 in a row
- *   reward   what the mean reward had gained is lost                        half of it, 90% of it
+ * Signs:
+ *   number    the loss, its gradient or a Q-value is not finite: restores at once
+ *   values    max|Q| has grown by more than values can be worth: warns; by twice that: restores
+ *   collapse  prompts repeat at a reward below the best that was found: 3 steps of three quarters
+ *             repeated: warns; 6 steps of one reward: restores
+ *   reward    half of what the mean reward had gained is lost: warns; 90%: restores
  *
  * Source of `values`: "soft divergence", values beyond what any return can be, van Hasselt et al. 2018,
  * arXiv 1812.02648; here the bound is max|r| + T·ln A, docs/methods/soft-q.md.
@@ -59,6 +60,8 @@ export interface GuardState {
   readonly best: number;
   /** Best reward of any prompt so far. */
   readonly bestTried: number;
+  /** Steps in a row of which three quarters and more repeated another prompt. */
+  readonly narrow: number;
   /** Steps in a row whose prompts repeated with one reward. */
   readonly alike: number;
   /** Troubles that were reported and the steps since they were last seen. */
@@ -78,6 +81,7 @@ export function startGuard(): GuardState {
     floor: undefined,
     best: Number.NEGATIVE_INFINITY,
     bestTried: Number.NEGATIVE_INFINITY,
+    narrow: 0,
     alike: 0,
     seen: {},
   };
@@ -96,7 +100,14 @@ export function judge(
   const { sign, reason } = worst;
   if (worst.restores && state.restored < options.restores) {
     // The windows begin anew: they were filled by the state that is left behind.
-    const after = { ...state, restored: state.restored + 1, recent: [], alike: 0, seen: {} };
+    const after = {
+      ...state,
+      restored: state.restored + 1,
+      recent: [],
+      narrow: 0,
+      alike: 0,
+      seen: {},
+    };
     return [after, { kind: 'restore', sign, reason, isNew: true }];
   }
   const trouble = `${sign}, ${worst.restores ? 'bad' : 'early'}`;
@@ -123,6 +134,7 @@ function take(state: GuardState, reading: GuardReading) {
     bestTried: Math.max(state.bestTried, reading.best),
     best: isFull ? Math.max(state.best, mean) : state.best,
     seen: Object.fromEntries(Object.entries(state.seen).map(([name, n]) => [name, n + 1])),
+    narrow: duplicates >= 0.75 ? state.narrow + 1 : 0,
     alike: deviation === 0 && duplicates >= 0.5 ? state.alike + 1 : 0,
   };
 }
@@ -134,7 +146,7 @@ interface Finding {
 }
 
 function findings(
-  { startQ, recent, floor, best, bestTried, alike }: GuardState,
+  { startQ, recent, floor, best, bestTried, narrow, alike }: GuardState,
   { loss, gradientNorm, qAbsMax, reward, duplicates }: GuardReading,
   { realisable }: GuardOptions,
 ): Finding[] {
@@ -151,8 +163,8 @@ function findings(
   // Settled on the best prompt there was to find, it has converged.
   const start = floor?.mean ?? recent[0]!;
   const isBelow = reward < bestTried - (bestTried - start) / 10;
-  if (alike >= 3 && isBelow) {
-    const reason = `${alike} steps in a row had one reward, ${show(reward)} where ${show(bestTried)} was found, and ${show(100 * duplicates)}% repeated prompts`;
+  if (Math.max(narrow, alike) >= 3 && isBelow) {
+    const reason = `${show(100 * duplicates)}% of the prompts repeat, ${alike} steps in a row had one reward, it is ${show(reward)} where ${show(bestTried)} was found`;
     found.push({ sign: 'collapse', reason, restores: alike >= 6 });
   }
   if (floor && recent.length === WINDOW) {
