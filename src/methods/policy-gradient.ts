@@ -90,7 +90,7 @@ const MAX_BETA = 1;
 
 export const policyGradient = method({
   name: 'policy-gradient',
-  summary: 'REINFORCE with a group baseline and an entropy bonus that guards against collapse.',
+  summary: 'REINFORCE with an entropy target and an archive of good prompts to set out from.',
   options,
   needs: { policyLm: true },
   leastEvaluations: stepEvaluations,
