@@ -5,8 +5,8 @@
  * Signs:
  *   number    the loss, its gradient or a Q-value is not finite: restores at once
  *   values    max|Q| has grown by more than values can be worth: warns; by twice that: restores
- *   collapse  prompts repeat at a reward below the best that was found: 3 steps of three quarters
- *             repeated: warns; 6 steps of one reward: restores
+ *   collapse  prompts repeat, with one reward below the best that was found: 3 steps in a row: warns;
+ *             6: restores
  *   reward    half of what the mean reward had gained is lost: warns; 90%: restores
  *
  * Source of `values`: "soft divergence", values beyond what any return can be, van Hasselt et al. 2018,
@@ -60,8 +60,6 @@ export interface GuardState {
   readonly best: number;
   /** Best reward of any prompt so far. */
   readonly bestTried: number;
-  /** Steps in a row of which three quarters and more repeated another prompt. */
-  readonly narrow: number;
   /** Steps in a row whose prompts repeated with one reward. */
   readonly alike: number;
   /** Troubles that were reported and the steps since they were last seen. */
@@ -81,7 +79,6 @@ export function startGuard(): GuardState {
     floor: undefined,
     best: Number.NEGATIVE_INFINITY,
     bestTried: Number.NEGATIVE_INFINITY,
-    narrow: 0,
     alike: 0,
     seen: {},
   };
@@ -100,14 +97,7 @@ export function judge(
   const { sign, reason } = worst;
   if (worst.restores && state.restored < options.restores) {
     // The windows begin anew: they were filled by the state that is left behind.
-    const after = {
-      ...state,
-      restored: state.restored + 1,
-      recent: [],
-      narrow: 0,
-      alike: 0,
-      seen: {},
-    };
+    const after = { ...state, restored: state.restored + 1, recent: [], alike: 0, seen: {} };
     return [after, { kind: 'restore', sign, reason, isNew: true }];
   }
   const trouble = `${sign}, ${worst.restores ? 'bad' : 'early'}`;
@@ -134,7 +124,6 @@ function take(state: GuardState, reading: GuardReading) {
     bestTried: Math.max(state.bestTried, reading.best),
     best: isFull ? Math.max(state.best, mean) : state.best,
     seen: Object.fromEntries(Object.entries(state.seen).map(([name, n]) => [name, n + 1])),
-    narrow: duplicates >= 0.75 ? state.narrow + 1 : 0,
     alike: deviation === 0 && duplicates >= 0.5 ? state.alike + 1 : 0,
   };
 }
@@ -146,7 +135,7 @@ interface Finding {
 }
 
 function findings(
-  { startQ, recent, floor, best, bestTried, narrow, alike }: GuardState,
+  { startQ, recent, floor, best, bestTried, alike }: GuardState,
   { loss, gradientNorm, qAbsMax, reward, duplicates }: GuardReading,
   { realisable }: GuardOptions,
 ): Finding[] {
@@ -163,8 +152,8 @@ function findings(
   // Settled on the best prompt there was to find, it has converged.
   const start = floor?.mean ?? recent[0]!;
   const isBelow = reward < bestTried - (bestTried - start) / 10;
-  if (Math.max(narrow, alike) >= 3 && isBelow) {
-    const reason = `${show(100 * duplicates)}% of the prompts repeat, ${alike} steps in a row had one reward, it is ${show(reward)} where ${show(bestTried)} was found`;
+  if (alike >= 3 && isBelow) {
+    const reason = `${alike} steps in a row had one reward, ${show(reward)} where ${show(bestTried)} was found, and ${show(100 * duplicates)}% repeated prompts`;
     found.push({ sign: 'collapse', reason, restores: alike >= 6 });
   }
   if (floor && recent.length === WINDOW) {
