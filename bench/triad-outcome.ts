@@ -36,9 +36,8 @@ export interface Outcome {
   /** Reward of the best prompt that was tried. */
   readonly best: number;
   readonly restored: number;
-  /** Step of the first warning, and of the first failure. */
+  /** Step of the first warning. */
   readonly warned: number | undefined;
-  readonly failed: number | undefined;
 }
 
 export interface Scale {
@@ -63,13 +62,6 @@ export function judgeRun(
   const hasFallen = peak > floor + deviation && final < floor + (peak - floor) / 4;
   const flat = quantity('zeroVariance').slice(-WINDOW);
   const isStuck = mean(flat) >= 0.9 && final < (floor + ceiling) / 2;
-  const top = full.indexOf(peak);
-  const fell = full.findIndex((x, i) => i > top && x < floor + (peak - floor) / 4) + WINDOW;
-  const failures = [
-    ...(diverged >= 0 ? [diverged + 1] : []),
-    ...(hasFallen ? [fell] : []),
-    ...(isStuck ? [lastChange(quantity('zeroVariance'))] : []),
-  ];
   const warned = reports.findIndex(({ hasWarned }) => hasWarned);
   return {
     hasDiverged: diverged >= 0,
@@ -82,31 +74,21 @@ export function judgeRun(
     best: Math.max(...reports.map(({ best }) => best)),
     restored: quantity('restores').at(-1)!,
     warned: warned >= 0 ? warned + 1 : undefined,
-    failed: failures.length > 0 ? Math.min(...failures) : undefined,
   };
-}
-
-/** First step of the last stretch of steps without variance that has at most one gap in ten. */
-function lastChange(zeroVariance: readonly number[]): number {
-  let from = zeroVariance.length;
-  while (from > 0 && mean(zeroVariance.slice(from - 1)) >= 0.9) from--;
-  return from + 1;
 }
 
 export function summary(outcomes: readonly Outcome[]) {
   const count = (f: (o: Outcome) => boolean) => outcomes.filter(f).length;
-  const failed = outcomes.filter((o) => o.failed !== undefined);
-  const leads = failed.filter((o) => o.warned !== undefined).map((o) => o.failed! - o.warned!);
+  const isBad = (o: Outcome) => o.hasDiverged || o.hasFallen || o.isStuck;
   return {
     runs: outcomes.length,
     diverged: count((o) => o.hasDiverged),
     fell: count((o) => o.hasFallen),
     stuck: count((o) => o.isStuck),
-    failed: failed.length,
+    badEnds: count(isBad),
     soft: count((o) => o.isSoft),
-    warnedBefore: leads.filter((lead) => lead > 0).length,
-    leads,
-    falseWarnings: count((o) => o.failed === undefined && o.warned !== undefined),
+    warned: count((o) => o.warned !== undefined),
+    warnedAndBad: count((o) => o.warned !== undefined && isBad(o)),
     final: mean(outcomes.map((o) => o.final)),
     peak: mean(outcomes.map((o) => o.peak)),
     best: mean(outcomes.map((o) => o.best)),
@@ -133,7 +115,7 @@ export function triadTable(lines: readonly object[]): string {
   const cells = (a: Line) => [
     `${a.soft}/${a.runs}`,
     a.growth.toFixed(0),
-    `${a.failed}/${a.runs}`,
+    `${a.badEnds}/${a.runs}`,
     a.final.toFixed(0),
     a.best.toFixed(0),
   ];
