@@ -13,9 +13,10 @@ import type { LanguageModel } from '../src/models/language-model.ts';
 import { loadPrefiller } from '../src/models/programs.ts';
 import { loadBranchTrainer, wordEmbeddings } from '../src/models/training.ts';
 import { openModel } from '../src/runs/open-model.ts';
-import { loadTask, type Task } from '../src/tasks/index.ts';
+import type { Task } from '../src/tasks/index.ts';
 import { adam, Engine, globalNorm, type Parameters } from '../src/tensor/index.ts';
 import { packageRoot } from '../src/util/package-root.ts';
+import { benchTask } from './task.ts';
 
 const EXAMPLES = 32;
 const VIRTUAL_TOKENS = 5;
@@ -75,14 +76,7 @@ async function withModel(
   measure: (lm: LanguageModel, task: Task) => Promise<object>,
 ): Promise<object> {
   const engine = new Engine();
-  const task = await loadTask(
-    {
-      data: { train: join(data, 'train.tsv'), test: join(data, '..', 'test.tsv') },
-      labels: { '0': 'negative', '1': 'positive' },
-      template: '{input} {prompt}',
-    },
-    { baseFolder: '.', seed: 1 },
-  );
+  const task = await benchTask(data);
   const lm = await openModel(name, { engine });
   const result = {
     ...(await measure(lm, task)),

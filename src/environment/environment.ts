@@ -240,20 +240,23 @@ export class Environment {
     for (let i = 0; i < prompts.length; i += size) {
       const some = prompts.slice(i, i + size);
       let cache: PrefixCache | undefined;
-      for (const [j, b] of blocks.entries()) {
-        onProgress((i + (some.length * j) / blocks.length) / prompts.length);
-        const block = this.blocks[b]!;
-        const missing = some.filter((ids) => !this.known.has(key(ids), block.examples[0]!));
-        if (missing.length < some.length) {
-          if (missing.length > 0) await this.compute(missing, block);
-          continue;
+      try {
+        for (const [j, b] of blocks.entries()) {
+          onProgress((i + (some.length * j) / blocks.length) / prompts.length);
+          const block = this.blocks[b]!;
+          const missing = some.filter((ids) => !this.known.has(key(ids), block.examples[0]!));
+          if (missing.length < some.length) {
+            if (missing.length > 0) await this.compute(missing, block);
+            continue;
+          }
+          if (!some.some((ids) => this.isBranchless(ids, block))) {
+            cache ??= await this.prefill(some.map((ids) => this.beforeInput(ids)));
+          }
+          await this.compute(some, block, cache);
         }
-        if (!some.some((ids) => this.isBranchless(ids, block))) {
-          cache ??= await this.prefill(some.map((ids) => this.beforeInput(ids)));
-        }
-        await this.compute(some, block, cache);
+      } finally {
+        if (cache) await this.taskLm.engine.drop(Object.values(cache.tensors));
       }
-      if (cache) await this.taskLm.engine.drop(Object.values(cache.tensors));
     }
   }
 
