@@ -1,0 +1,66 @@
+/**
+ * A model that answers messages with text: the one shape in which the rooms below see a task LM, a
+ * policy LM, a judge, whether it runs in this process or behind an API.
+ */
+import type { WhetstoneError } from '../errors.ts';
+
+export interface Message {
+  readonly role: 'system' | 'user' | 'assistant';
+  readonly content: string;
+}
+
+export interface TextRequest {
+  readonly messages: readonly Message[];
+  /** Most tokens of the answer. */
+  readonly maxTokens: number;
+  /** 0: the likeliest token each time. @default 0 */
+  readonly temperature?: number;
+  /** Texts at which the answer ends; they are not part of it. */
+  readonly stop?: readonly string[];
+  /** Which of several samples of one request this is: part of a cache's key where temperature > 0. */
+  readonly sample?: number;
+  readonly seed?: number;
+}
+
+export interface Completion {
+  readonly text: string;
+  readonly finish: 'stop' | 'length' | 'refusal' | 'other';
+  readonly inputTokens: number;
+  readonly outputTokens: number;
+  /** True where nothing was computed or paid for it. */
+  readonly isCached: boolean;
+}
+
+/** One request that has no answer; the others of its batch stand. */
+export interface Failure {
+  readonly error: WhetstoneError;
+}
+
+export interface CompleteOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** Told the number of requests that are done, and why the rest waits, if it does. */
+  readonly onProgress?: ((done: number, waitingFor?: string) => void) | undefined;
+}
+
+export interface TextModel {
+  /** As reports name it. */
+  readonly name: string;
+  /** Identifies model and settings: part of every cache key. */
+  readonly key: string;
+  /** Most tokens of messages and answer together, where it is known. */
+  readonly contextLength?: number | undefined;
+  /**
+   * Answers in the order of the requests.
+   * @throws the standard AbortError; BudgetError when a cap is reached before all are sent; an error
+   * that no request can escape (a wrong key, an unknown model)
+   */
+  complete(
+    requests: readonly TextRequest[],
+    options?: CompleteOptions,
+  ): Promise<readonly (Completion | Failure)[]>;
+  close(): Promise<void>;
+}
+
+export function isFailure(answer: Completion | Failure): answer is Failure {
+  return 'error' in answer;
+}
