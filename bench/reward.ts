@@ -1,5 +1,6 @@
 /**
- * The reward of a prompt on 32 examples: prompts a second in both precisions, the share of the
+ * The reward of a prompt on 32 examples: prompts a second in both precisions, of random tokens and as
+ * an untrained policy draws them (many of these begin alike, which is computed once); the share of the
  * machine's own matrix-product rate on the same shapes in the same process, peak memory, and how
  * well int8 rewards follow float32.
  */
@@ -7,7 +8,7 @@ import { cpus } from 'node:os';
 import { Environment, type Prompt } from '../src/environment/index.ts';
 import type { LanguageModel } from '../src/models/language-model.ts';
 import type { Precision } from '../src/models/prepared-weights.ts';
-import { actionSpaceOf } from '../src/policy/index.ts';
+import { actionSpaceOf, describeTask, Policy } from '../src/policy/index.ts';
 import { openModel } from '../src/runs/open-model.ts';
 import { spearman } from '../src/statistics/index.ts';
 import { rewards, type Task } from '../src/tasks/index.ts';
@@ -32,22 +33,29 @@ export async function benchReward(name: string, data: string, count: number): Pr
       const prompt = Array.from({ length: PROMPT_TOKENS }, () => ids[rng.integer(ids.length)]!);
       return { text: lm.tokenizer.decode(prompt).trim(), ids: prompt };
     });
+  const drawn = await policyDraws(lm, task, REPEATS * count);
   const promptsPerSecond: Partial<Record<Precision, number>> = {};
+  const policyPromptsPerSecond: Partial<Record<Precision, number>> = {};
   const peakShare: Partial<Record<Precision, number>> = {};
   const correlated = draw(200);
   const byPrecision: number[][] = [];
   for (const precision of ['float32', 'int8'] as const) {
     const environment = environmentOf(task, lm, precision);
     await environment.step(draw(PROMPTS_PER_PASS)); // programs, keys and values
-    const seconds: number[] = [];
-    for (let i = 0; i < REPEATS; i++) {
-      const prompts = draw(count);
-      const start = performance.now();
-      await environment.step(prompts);
-      seconds.push((performance.now() - start) / 1000);
-    }
-    const median = seconds.sort((a, b) => a - b)[REPEATS >> 1]!;
+    const secondsOf = async (batch: (i: number) => readonly Prompt[]) => {
+      const seconds: number[] = [];
+      for (let i = 0; i < REPEATS; i++) {
+        const prompts = batch(i);
+        const start = performance.now();
+        await environment.step(prompts);
+        seconds.push((performance.now() - start) / 1000);
+      }
+      return seconds.sort((a, b) => a - b)[REPEATS >> 1]!;
+    };
+    const median = await secondsOf(() => draw(count));
     promptsPerSecond[precision] = count / median;
+    const ofPolicy = await secondsOf((i) => drawn.slice(i * count, (i + 1) * count));
+    policyPromptsPerSecond[precision] = count / ofPolicy;
     const scores = await environment.step(correlated);
     byPrecision.push(scores.map(({ reward }) => reward));
     await environment.close();
@@ -56,6 +64,7 @@ export async function benchReward(name: string, data: string, count: number): Pr
   }
   const result = {
     promptsPerSecond,
+    policyPromptsPerSecond,
     peakShare,
     rssMb: Math.round(process.resourceUsage().maxRSS / 1024),
     spearman: spearman(byPrecision[0]!, byPrecision[1]!),
@@ -67,6 +76,23 @@ export async function benchReward(name: string, data: string, count: number): Pr
   };
   await engine.close();
   return result;
+}
+
+/** Prompts, all different, as a policy writes them before it has learnt anything. */
+async function policyDraws(lm: LanguageModel, task: Task, count: number): Promise<Prompt[]> {
+  const context = describeTask(task, { tokenizer: lm.tokenizer, maxTokens: 256 });
+  const rng = createRng(11);
+  const options = { adapterWidth: 2048, prior: 1, rng };
+  const policy = await Policy.create(lm, actionSpaceOf(lm.tokenizer), context, options);
+  const prompts = new Map<string, Prompt>();
+  while (prompts.size < count) {
+    const sampling = { count: 16, tokens: PROMPT_TOKENS, temperature: 1, topK: 256, rng };
+    for (const { ids } of await policy.sample(sampling)) {
+      prompts.set(ids.join(), { text: lm.tokenizer.decode(ids).trim(), ids });
+    }
+  }
+  await policy.close();
+  return [...prompts.values()].slice(0, count);
 }
 
 function environmentOf(task: Task, taskLm: LanguageModel, precision: Precision): Environment {

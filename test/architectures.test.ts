@@ -71,7 +71,10 @@ describe.each(causal)('%s with cached prefixes', (name) => {
     const long = sequences[0]!;
     // Prefixes and branches of unequal lengths, so that padding stands in both; one is empty.
     const prefixes = [long.slice(0, 11), long.slice(4, 6), long.slice(9, 16), []];
-    const branches = [long.slice(11, 19), long.slice(2, 3), long.slice(5, 9), long.slice(0, 8)];
+    const ends = [long.slice(11, 19), long.slice(2, 3), long.slice(5, 9), long.slice(0, 8)];
+    // Others begin as these do, up to the whole of them, and are more than one run holds.
+    const kin = Array.from({ length: 60 }, (_, i) => [...ends[i % 4]!.slice(0, i % 9), 10 + i]);
+    const branches = [...ends, ends[3]!.slice(0, 4), ...kin, ends[0]!];
     const cache = await (await loadPrefiller(model)).run(prefixes);
     const cached = await (await loadBrancher(model, 'logProbs')).run(cache, branches);
     const whole = prefixes.flatMap((prefix) => branches.map((branch) => [...prefix, ...branch]));

@@ -36,7 +36,7 @@ export interface EnvironmentOptions {
   readonly precision: Precision;
   /** Most bytes of keys and values kept between steps; more is streamed. @default 2 GB */
   readonly cacheBytes?: number;
-  /** Prompts of one pass. @default 16 */
+  /** Prompts of one pass, where they come first. @default 16 */
   readonly promptsPerPass?: number;
   /** Examples of one pass. @default 8 */
   readonly examplesPerPass?: number;
@@ -220,10 +220,7 @@ export class Environment {
       onProgress(i / blocks.length);
       const block = this.blocks[b]!;
       const missing = unique.filter((ids) => !this.known.has(key(ids), block.examples[0]!));
-      const size = this.options.promptsPerPass ?? 16;
-      for (let i = 0; i < missing.length; i += size) {
-        await this.compute(missing.slice(i, i + size), block);
-      }
+      if (missing.length > 0) await this.compute(missing, block);
       if (block.cache && this.cachedBytes > this.cacheLimit) await this.dropCache(block);
     }
   }

@@ -1,10 +1,13 @@
 /**
- * The three ways in which rows attend to each other.
+ * The ways in which rows attend to each other.
  *
  * - `sequences`: rows are [B, T], each sequence by itself, causal or both ways.
  * - `branches`: rows are [G, N, T]. Each of G groups has a cached prefix of keys and values, and N
  *   branches of T tokens that continue it. The queries of all branches of a group are folded into
- *   the rows of one product against that group's keys: nothing is copied per branch.
+ *   the rows of one product against that group's keys: nothing is copied per branch. It has a
+ *   gradient by parts, for training.
+ * - `tree`: rows are [G, M], M nodes of a tree of tokens over each of G cached prefixes. It is one
+ *   kernel, and what branches share stands in it once.
  *
  * Padding stands on the right. Under a causal mask no real token sees it; elsewhere lengths mask it.
  */
@@ -12,6 +15,7 @@
 import { product as dimProduct } from '../tensor/dims.ts';
 import {
   add,
+  attention,
   cast,
   concat,
   constant,
@@ -35,7 +39,8 @@ export interface LayerCache {
   readonly v: Tensor;
 }
 
-const MASKED = -1e9;
+/** What is added to the score of a pair that must not see each other. */
+export const MASKED = -1e9;
 
 /** Rows [B·T] as B sequences of T. `lengths` [B] masks padding where attention goes both ways. */
 export function sequences(
@@ -138,6 +143,28 @@ export function branches(
     const mixed = add(fromPrefix, reshape(fromOwn, [G, KV, rows, d]));
     const back = transpose(reshape(mixed, [G, KV, product(N, T), g, d]), [0, 2, 1, 3, 4]);
     return reshape(back, [product(G, product(N, T)), heads * d]);
+  };
+}
+
+/**
+ * Rows [G·M] as the nodes of one tree over each of G cached prefixes of at most L tokens. `maskOf`
+ * gives what nodes see, [G, 1, M, L+M], for a window or none.
+ */
+export function tree(
+  { kvHeads, heads, headWidth: d, attentionScale: scale }: ModelConfig,
+  [G, M]: readonly [Dim, Dim],
+  cacheOf: (layer: number) => LayerCache,
+  maskOf: (window: number | undefined) => Tensor,
+): Attend {
+  const grouped = (x: Tensor, n: number) => reshape(x, [G, M, n * d]);
+  return (q, k, v, { layer, window }) => {
+    const { k: pastK, v: pastV } = cacheOf(layer); // [G, KV, L, d]
+    const own = { q: grouped(q, heads), k: grouped(k, kvHeads), v: grouped(v, kvHeads) };
+    const mixed = attention(
+      { ...own, mask: maskOf(window), pastK, pastV },
+      { heads, kvHeads, scale },
+    );
+    return reshape(mixed, [product(G, M), heads * d]);
   };
 }
 

@@ -7,9 +7,10 @@
  */
 import { DataError } from '../errors.ts';
 import {
-  type Executable,
+  float32,
   floats,
   gather,
+  type HostTensor,
   input,
   int64,
   type Kept,
@@ -20,9 +21,10 @@ import {
   type Tensor,
 } from '../tensor/index.ts';
 import { embed, type ModelConfig, type Weights } from './architecture.ts';
-import { branches, type LayerCache, sequences } from './attention.ts';
+import { type LayerCache, MASKED, sequences, tree } from './attention.ts';
 import type { LanguageModel } from './language-model.ts';
 import type { Precision } from './prepared-weights.ts';
+import { groupByTree, type TokenTree, tokenTree } from './token-tree.ts';
 
 export interface ProgramOptions {
   readonly precision?: Precision;
@@ -203,27 +205,91 @@ export async function loadBrancher(
 ): Promise<Brancher> {
   const { config, architecture } = model;
   const w = await model.weights(options.precision);
-  const ids = input('ids', ['N', 'T'], 'int64');
-  const rowIds = input('row_ids', ['G*N*T'], 'int64'); // branch ids repeated for each prefix
-  const positions = input('positions', ['G*N*T'], 'int64');
-  const lengths = input('lengths', ['G'], 'int64');
-  const rows = input('rows', ['S'], 'int64'); // flat index of each branch's last token
-  const attend = branches(config, { G: 'G', N: 'N', T: 'T', L: 'L' }, cacheInputs(config), lengths);
-  const x = embed(model.architecture, w, { ids: rowIds, positions });
+  const ids = input('ids', ['G', 'M'], 'int64'); // the tree's tokens, again for each prefix
+  const positions = input('positions', ['G*M'], 'int64');
+  const rows = input('rows', ['S'], 'int64'); // flat index of each branch's last node
+  const masks = new Map<number | undefined, Tensor>();
+  const maskOf = (window: number | undefined) => {
+    const mask = masks.get(window) ?? input(maskName(window), ['G', 1, 'M', '(L+M)']);
+    masks.set(window, mask);
+    return mask;
+  };
+  const attend = tree(config, ['G', 'M'], cacheInputs(config), maskOf);
+  const x = embed(architecture, w, { ids: reshape(ids, ['G*M']), positions });
   const hidden = architecture.forward(w, x, positions, attend, (t) => gather(t, rows));
   const out = wanted(want, model, w, hidden);
-  const executable = await model.load({ out, shape: ids }, options);
+  const executable = await model.load({ out }, options);
+  const needsLabels = executable.program.inputs.some(({ name }) => name === 'labels');
   return {
-    run: async (cache, given, labelIds) => {
+    run: async (cache, given, labelIds = []) => {
       const longest = Math.max(...cache.lengths);
       checkLengths(
         model,
         given.map((row) => row.length && longest + row.length),
       );
-      return runBranches(executable, cache, given, labelIds);
+      const labels = needsLabels ? { labels: int64(labelIds) } : {};
+      const [G, N] = [cache.lengths.length, given.length];
+      let all = new Float32Array();
+      for (const group of groupByTree(given, NODES_PER_RUN)) {
+        const nodes = tokenTree(group.map((n) => given[n]!));
+        const seen = [...masks.keys()].map((window) => [
+          maskName(window),
+          treeMask(nodes, cache, window),
+        ]);
+        const feeds = { ...treeFeeds(nodes, cache), ...labels, ...Object.fromEntries(seen) };
+        const values = floats((await executable.run({ ...feeds, ...cache.tensors })).out);
+        const width = values.length / (G * group.length);
+        if (all.length === 0) all = new Float32Array(G * N * width);
+        group.forEach((n, i) => {
+          for (let g = 0; g < G; g++) {
+            const from = (g * group.length + i) * width;
+            all.set(values.subarray(from, from + width), (g * N + n) * width);
+          }
+        });
+      }
+      return all;
     },
     unload: () => executable.unload(),
   };
+}
+
+/** Nodes of one run: as many as fill the processor; more cost memory and scores of strangers. */
+const NODES_PER_RUN = 96;
+
+const maskName = (window: number | undefined) => (window ? `mask.${window}` : 'mask');
+
+/** The tree's nodes after each prefix, and where its branches end. */
+function treeFeeds({ ids, depths, ends }: TokenTree, { lengths }: PrefixCache) {
+  const [G, M] = [lengths.length, ids.length];
+  const all = new Float64Array(G * M);
+  const positions = new Float64Array(G * M);
+  lengths.forEach((length, g) => {
+    all.set(ids, g * M);
+    for (let m = 0; m < M; m++) positions[g * M + m] = length + depths[m]!;
+  });
+  const rows = lengths.flatMap((_, g) => ends.map((end) => g * M + end));
+  return { ids: int64(all, [G, M]), positions: int64(positions), rows: int64(rows) };
+}
+
+/** What is added to the scores [G, 1, M, L+M]: 0 where a node sees a token, much less elsewhere. */
+function treeMask(
+  { parents, depths }: TokenTree,
+  { lengths, length: L }: PrefixCache,
+  window = Number.POSITIVE_INFINITY,
+): HostTensor {
+  const [G, M] = [lengths.length, parents.length];
+  const mask = new Float32Array(G * M * (L + M)).fill(MASKED);
+  lengths.forEach((prefix, g) => {
+    for (let m = 0; m < M; m++) {
+      const row = (g * M + m) * (L + M);
+      const first = Math.max(0, prefix + depths[m]! - window + 1);
+      if (first < prefix) mask.fill(0, row + first, row + prefix);
+      for (let at = m; at >= 0 && depths[m]! - depths[at]! < window; at = parents[at]!) {
+        mask[row + L + at] = 0;
+      }
+    }
+  });
+  return float32(mask, [G, 1, M, L + M]);
 }
 
 /** Keys and values of a prefix cache as inputs of a program, by layer. */
@@ -238,42 +304,6 @@ export function cacheInputs(config: ModelConfig): (layer: number) => LayerCache 
     caches.set(layer, cache);
     return cache;
   };
-}
-
-async function runBranches(
-  executable: Executable,
-  cache: PrefixCache,
-  given: readonly (readonly number[])[],
-  labelIds: readonly number[] = [],
-): Promise<Float32Array<ArrayBuffer>> {
-  const { ids, rows: N, length: T } = padRows(given);
-  const G = cache.lengths.length;
-  const rowIds = new Float64Array(G * N * T);
-  const positions = new Float64Array(G * N * T);
-  const last: number[] = [];
-  for (let g = 0; g < G; g++) {
-    rowIds.set(ids, g * N * T);
-    for (let n = 0; n < N; n++) {
-      const start = (g * N + n) * T;
-      for (let t = 0; t < T; t++) positions[start + t] = cache.lengths[g]! + t;
-      last.push(start + given[n]!.length - 1);
-    }
-  }
-  const out = await executable.run(
-    {
-      ids: int64(ids, [N, T]),
-      row_ids: int64(rowIds),
-      positions: int64(positions),
-      lengths: int64(cache.lengths),
-      rows: int64(last),
-      ...(executable.program.inputs.some(({ name }) => name === 'labels')
-        ? { labels: int64(labelIds) }
-        : {}),
-      ...cache.tensors,
-    },
-    { outputs: ['out'] },
-  );
-  return floats(out.out);
 }
 
 /** The graph of what is wanted of hidden states [S, D]. */

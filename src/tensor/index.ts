@@ -31,6 +31,7 @@ export {
 export { type Learner, loadLearner } from './learner.ts';
 export { crossEntropy } from './losses.ts';
 export { emitProgram, type Program } from './onnx.ts';
+export { type AttentionInputs, attention } from './ops/attention.ts';
 export * from './ops/elementwise.ts';
 export { ops } from './ops/index.ts';
 export * from './ops/matmul.ts';

@@ -1,5 +1,5 @@
 /**
- * Emits an expression graph as an ONNX model (IR version 10, opset 21, com.microsoft 1). Weights
+ * Emits an expression graph as an ONNX model (IR version 10, opset 23, com.microsoft 1). Weights
  * stay in their own file and are referred to by offset, so a program is small and several programs
  * share one mapped file.
  */
@@ -142,7 +142,7 @@ class Emitter {
       .varint(1, 10)
       .text(2, 'whetstone')
       .blob(7, graph)
-      .message(8, (opset) => opset.text(1, '').varint(2, 21))
+      .message(8, (opset) => opset.text(1, '').varint(2, 23))
       .message(8, (opset) => opset.text(1, 'com.microsoft').varint(2, 1))
       .finish();
   }

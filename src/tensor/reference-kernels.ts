@@ -215,6 +215,31 @@ export const kernels: Readonly<Record<string, Kernel>> = {
     const operands = [x!, centre, inverse, gain!, bias!];
     return [combine(operands, (v, m, s, g, b) => (v - m) * s * g + b), centre, inverse];
   },
+  attention: ([q, k, v, mask, pastK, pastV], { attributes: { heads, kvHeads, scale } }) => {
+    const [G, M, D] = q!.shape as [number, number, number];
+    const d = D / heads;
+    const L = pastK!.shape[2]!;
+    const joined = (past: Value, own: Value) =>
+      fill([G, kvHeads, L + M, d], ([b, h, l, i]) =>
+        l! < L ? read(past, [b!, h!, l!, i!]) : read(own, [b!, l! - L, h! * d + i!]),
+      );
+    const [keys, values] = [joined(pastK!, k!), joined(pastV!, v!)];
+    const weights = (b: number, m: number, h: number) => {
+      const kv = Math.floor((h * kvHeads) / heads);
+      const scores = Array.from({ length: L + M }, (_, l) => {
+        let dot = 0;
+        for (let i = 0; i < d; i++) dot += read(q!, [b, m, h * d + i]) * read(keys, [b, kv, l, i]);
+        return scale * dot + read(mask!, [mask!.shape[0] === 1 ? 0 : b, 0, m, l]);
+      });
+      const norm = logSumExp(scores);
+      return { kv, shares: scores.map((score) => Math.exp(score - norm)) };
+    };
+    const y = fill(q!.shape, ([b, m, column]) => {
+      const { kv, shares } = weights(b!, m!, Math.floor(column! / d));
+      return total(shares.map((share, l) => share * read(values, [b!, kv, l, column! % d])));
+    });
+    return [y, keys, values];
+  },
   rotary: ([x, places, cos, sin], { attributes: { heads } }) => {
     const d = x!.shape[2]! / heads;
     return [

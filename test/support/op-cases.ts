@@ -3,9 +3,10 @@
  * operands, and several outputs. `gradients.test.ts` runs each of them four ways.
  */
 import { pathConsistency } from '../../src/methods/path-consistency.ts';
-import { type Dim, type Shape, sizeOf } from '../../src/tensor/dims.ts';
+import { type Dim, type Shape, sizeOf, sum } from '../../src/tensor/dims.ts';
 import * as t from '../../src/tensor/index.ts';
 import { input, type Tensor, type Value, value } from '../../src/tensor/index.ts';
+import { attentionOp } from '../../src/tensor/ops/attention.ts';
 import { layerNormOp, rmsNormOp } from '../../src/tensor/ops/neural.ts';
 import { createRng } from '../../src/util/rng.ts';
 
@@ -116,6 +117,25 @@ const product =
   (a: Dim[], b: Dim[], options?: Parameters<typeof t.matmul>[2]): Build =>
   (g) =>
     t.matmul(g.real(...a), g.real(...b), options);
+
+/** Attention with rows of width 2 a head over G groups of M rows and L keys from before. */
+function attended(
+  g: Givens,
+  { heads, kvHeads }: { heads: number; kvHeads: number },
+  [G, M, L]: readonly [Dim, Dim, Dim],
+  maskGroups = G,
+): readonly Tensor[] {
+  const own = () => g.real(G, M, 2 * kvHeads);
+  const past = () => g.real(G, kvHeads, L, 2);
+  const mask = g.real(maskGroups, 1, M, sum(L, M));
+  return t.apply(attentionOp, [g.real(G, M, 2 * heads), own(), own(), mask, past(), past()], {
+    heads,
+    kvHeads,
+    scale: 0.7,
+  });
+}
+
+const attention = (...given: Parameters<typeof attended>): Tensor => attended(...given)[0]!;
 
 /** Cases by the op that they are about. */
 export const opCases: Readonly<Record<string, readonly OpCase[]>> = Object.fromEntries(
@@ -311,6 +331,14 @@ export const opCases: Readonly<Record<string, readonly OpCase[]>> = Object.fromE
     rotary: {
       'two heads': (g) => rotary(g.real(2, 3, 8), g.whole(5, 2, 3)),
       'symbolic dimensions': (g) => rotary(g.real('B', 'T', 8), g.whole(5, 'B', 'T')),
+    },
+    attention: {
+      'one head': (g) => attention(g, { heads: 1, kvHeads: 1 }, [2, 3, 4]),
+      'grouped heads, one mask for all': (g) =>
+        attention(g, { heads: 4, kvHeads: 2 }, [2, 3, 2], 1),
+      'all outputs': (g) => attended(g, { heads: 2, kvHeads: 1 }, [1, 3, 2]),
+      'keys and values alone': (g) => attended(g, { heads: 2, kvHeads: 1 }, [1, 3, 2]).slice(1),
+      'symbolic dimensions': (g) => attention(g, { heads: 4, kvHeads: 2 }, ['B', 'T', 'L']),
     },
 
     recompute: {
