@@ -9,7 +9,30 @@ export {
 export { readTable, type TableRow } from './data-file.ts';
 export { demoFolder, demoTaskConfig } from './demo.ts';
 export { type LoadTaskOptions, loadTask } from './load-task.ts';
-export { accuracy, type ClassMetrics, macroF1, perClass, predictLabel } from './metrics.ts';
+export {
+  accuracy,
+  type ClassMetrics,
+  macroF1,
+  perClass,
+  predictLabel,
+} from './metrics/class-metrics.ts';
+export {
+  type Answer,
+  checkJudge,
+  type Embed,
+  estimateJudgeNoise,
+  type JudgeNoise,
+  type Metric,
+  type MetricConfig,
+  type MetricContext,
+  type MetricName,
+  metricNames,
+  metricOf,
+  metricSchema,
+  metrics,
+  type OwnMetric,
+  setScore,
+} from './metrics/index.ts';
 export { type RewardFunction, type RewardName, rewardNames, rewards } from './rewards/index.ts';
 export { sealSplit } from './sealed-split.ts';
 export { apportion, sampleStratified, splitStratified, takeShots } from './split.ts';

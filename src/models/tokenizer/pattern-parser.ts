@@ -1,6 +1,6 @@
 /**
  * The regular expressions of tokenizer files, read into a small tree. It covers what such files
- * use (classes, groups, alternatives, quantifiers, look-ahead, `(?i:…)`, anchors at the ends);
+ * use (classes, groups, alternatives, quantifiers, look-ahead, `(?i:…)`, anchors, word boundaries);
  * back-references, look-behind and nested classes are refused.
  */
 import { WeightsError } from '../../errors.ts';
@@ -12,6 +12,7 @@ export type PatternNode =
   | { readonly kind: 'either'; readonly options: readonly PatternNode[] }
   | { readonly kind: 'look'; readonly item: PatternNode; readonly negated: boolean }
   | { readonly kind: 'start' | 'end' }
+  | { readonly kind: 'boundary'; readonly negated: boolean }
   | RepeatNode;
 
 export interface RepeatNode {
@@ -62,6 +63,11 @@ function parseSequence(cursor: Cursor): PatternNode {
 }
 
 function parseAtom(cursor: Cursor): PatternNode {
+  const boundary = /^\\[bB]/.exec(cursor.source.slice(cursor.at, cursor.at + 2));
+  if (boundary) {
+    cursor.at += 2;
+    return { kind: 'boundary', negated: boundary[0] === '\\B' };
+  }
   const char = String.fromCodePoint(cursor.source.codePointAt(cursor.at)!);
   if (char === '(') return parseGroup(cursor);
   if (char === '[') return parseClass(cursor);
@@ -104,7 +110,7 @@ function parseQuantifier(cursor: Cursor, item: PatternNode): PatternNode {
   const rest = cursor.source.slice(cursor.at, cursor.at + 24);
   const found = /^(?:([*+?])|\{(\d{1,6})(,?)(\d{0,6})\})([?+]?)/.exec(rest);
   if (!found) return item;
-  if (item.kind === 'look' || item.kind === 'start' || item.kind === 'end') {
+  if (['look', 'start', 'end', 'boundary'].includes(item.kind)) {
     refuse(cursor.source, `repeats an assertion at ${cursor.at}`);
   }
   cursor.at += found[0].length;

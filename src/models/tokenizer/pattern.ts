@@ -1,11 +1,11 @@
 /**
- * Matching of tokenizer patterns within a budget. A pattern comes from a file that may be hostile,
- * so it never becomes a regular expression of the JavaScript engine (whose backtracking nobody can
- * stop): this matcher backtracks too, but counts its steps and gives up with a WeightsError.
- * The patterns of real tokenizers take a few steps for each character.
+ * Matching of patterns within a budget. A pattern comes from a file that may be hostile, or from a
+ * user in a hurry, so it never becomes a regular expression of the JavaScript engine (whose
+ * backtracking nobody can stop): this matcher backtracks too, but counts its steps and gives up with
+ * a WeightsError. The patterns of real tokenizers take a few steps for each character.
  */
 import { WeightsError } from '../../errors.ts';
-import { type CharTest, codePointBefore, width } from './char-class.ts';
+import { type CharTest, codePointBefore, isWordChar, width } from './char-class.ts';
 import { type PatternNode, parsePattern, type RepeatNode } from './pattern-parser.ts';
 
 /** Calls `found` with the bounds of every match, from left to right; empty ones too. */
@@ -19,29 +19,62 @@ const FREE_STEPS = 65_536;
 const MAX_RECURSION = 1500;
 const MAX_NODES = 3000;
 
+export interface TestOptions {
+  /** Steps that a text may take, beside 512 for each of its characters. @default 65,536 */
+  readonly freeSteps?: number;
+  /** Whether ^ and $ stand at the ends of lines or of the text. @default line */
+  readonly anchors?: 'line' | 'text';
+}
+
 interface Machine {
   text: string;
   steps: number;
   depth: number;
   nodes: number;
   readonly source: string;
+  readonly anchors: 'line' | 'text';
 }
 
 const accept: Matcher = (at) => at;
 
 /** @throws WeightsError when the pattern cannot be read; the pattern throws it when it is too slow */
 export function compilePattern(source: string): Pattern {
-  const machine: Machine = { text: '', steps: 0, depth: 0, nodes: 0, source };
-  const root = compile(parsePattern(source), accept, machine);
+  const start = starter(source, {});
   return (text, found) => {
-    machine.text = text;
-    machine.depth = 0;
-    machine.steps = FREE_STEPS + STEPS_PER_CHARACTER * text.length;
+    const matchAt = start(text);
     for (let at = 0; at < text.length; ) {
-      const end = guarded(root, at, source);
+      const end = matchAt(at);
       if (end >= 0) found(at, end);
       at = end > at ? end : at + width(text.codePointAt(at)!);
     }
+  };
+}
+
+/**
+ * Whether the pattern matches anywhere in a text, its end included.
+ * @throws WeightsError as `compilePattern` does
+ */
+export function compileTest(source: string, options: TestOptions = {}): (text: string) => boolean {
+  const start = starter(source, options);
+  return (text) => {
+    const matchAt = start(text);
+    for (let at = 0; at <= text.length; at += width(text.codePointAt(at) ?? 0)) {
+      if (matchAt(at) >= 0) return true;
+    }
+    return false;
+  };
+}
+
+/** The compiled pattern; given a text, it matches at one position after another. */
+function starter(source: string, options: TestOptions): (text: string) => Matcher {
+  const { freeSteps = FREE_STEPS, anchors = 'line' } = options;
+  const machine: Machine = { text: '', steps: 0, depth: 0, nodes: 0, source, anchors };
+  const root = compile(parsePattern(source), accept, machine);
+  return (text) => {
+    machine.text = text;
+    machine.depth = 0;
+    machine.steps = freeSteps + STEPS_PER_CHARACTER * text.length;
+    return (at) => guarded(root, at, source);
   };
 }
 
@@ -86,14 +119,27 @@ function compile(node: PatternNode, next: Matcher, machine: Machine): Matcher {
       return (at) => (inner(at) >= 0 !== node.negated ? next(at) : -1);
     }
     case 'start':
-      return (at) => (at === 0 || machine.text[at - 1] === '\n' ? next(at) : -1);
+      return (at) => (at === 0 || isLineEnd(machine, at - 1) ? next(at) : -1);
     case 'end':
-      return (at) => (at === machine.text.length || machine.text[at] === '\n' ? next(at) : -1);
+      return (at) => (at === machine.text.length || isLineEnd(machine, at) ? next(at) : -1);
+    case 'boundary':
+      return (at) => (isBoundary(machine.text, at) !== node.negated ? next(at) : -1);
     case 'repeat':
       return node.item.kind === 'char'
         ? manyChars(node, node.item.test, next, machine)
         : manyGroups(node, next, machine);
   }
+}
+
+function isLineEnd({ text, anchors }: Machine, at: number): boolean {
+  return anchors === 'line' && text[at] === '\n';
+}
+
+/** Whether exactly one of the characters beside a position belongs to a word. */
+function isBoundary(text: string, at: number): boolean {
+  const before = at > 0 && isWordChar(codePointBefore(text, at));
+  const after = at < text.length && isWordChar(text.codePointAt(at)!);
+  return before !== after;
 }
 
 function one(test: CharTest, next: Matcher, machine: Machine): Matcher {

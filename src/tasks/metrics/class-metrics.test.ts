@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { accuracy, macroF1, perClass, predictLabel } from './metrics.ts';
+import { accuracy, macroF1, perClass, predictLabel } from './class-metrics.ts';
 
 const gold = [0, 0, 0, 1, 1, 2];
 const predicted = [0, 0, 1, 1, 0, 1];
 
-describe('metrics', () => {
+describe('class metrics', () => {
   it('accuracy is the share of agreement', () => {
     expect(accuracy(gold, predicted)).toBeCloseTo(3 / 6, 12);
   });

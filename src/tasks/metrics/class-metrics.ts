@@ -2,7 +2,7 @@
  * Metrics of predicted against gold labels: accuracy, macro-F1, and each class's recall, precision
  * and support. Where a ratio has no cases it is 0, as in scikit-learn's `zero_division=0`.
  */
-import { assert } from '../errors.ts';
+import { assert } from '../../errors.ts';
 
 export interface ClassMetrics {
   /** Share of the class's examples that were found. */

@@ -1,0 +1,124 @@
+/**
+ * The metrics of free-text answers. A new one is a file beside this one and a line here:
+ * configuration, its check and the table in docs/metrics.md derive from it.
+ */
+import { z } from 'zod';
+import { ConfigError } from '../../errors.ts';
+import { suggestion } from '../../util/suggest.ts';
+import { excerpt } from '../excerpt.ts';
+import { bleu } from './bleu.ts';
+import { chrf } from './chrf.ts';
+import { contains } from './contains.ts';
+import { editSimilarity } from './edit-similarity.ts';
+import { embeddingSimilarity } from './embedding.ts';
+import { exact } from './exact.ts';
+import { json } from './json.ts';
+import { judge } from './judge.ts';
+import type { Metric, MetricContext, MetricDefinition } from './metric.ts';
+import { numeric } from './numeric.ts';
+import { ownFunction } from './own-function.ts';
+import { regex } from './regex.ts';
+import { rougeL } from './rouge.ts';
+import { normalised, tokenF1 } from './squad.ts';
+
+export const metrics = {
+  exact,
+  normalised,
+  'token-f1': tokenF1,
+  numeric,
+  contains,
+  regex,
+  json,
+  'rouge-l': rougeL,
+  chrf,
+  bleu,
+  'edit-similarity': editSimilarity,
+  'embedding-similarity': embeddingSimilarity,
+  judge,
+  function: ownFunction,
+} as const;
+
+type Metrics = typeof metrics;
+export type MetricName = keyof Metrics;
+export const metricNames = Object.keys(metrics) as [MetricName, ...MetricName[]];
+
+/** As a configuration says it: `chrf`, or `{ name: numeric, tolerance: 0.01 }`. */
+export type MetricConfig =
+  | MetricName
+  | {
+      [Name in MetricName]: { name: Name } & z.input<z.ZodObject<Metrics[Name]['options']>>;
+    }[MetricName];
+
+function schemaOf({ name, summary, options }: MetricDefinition) {
+  return z.strictObject({ name: z.literal(name), ...options }).describe(summary);
+}
+
+const definitions: readonly MetricDefinition[] = Object.values(metrics);
+const [firstSchema, ...otherSchemas] = definitions.map(schemaOf);
+
+/** Metrics that need no options. */
+const shortNames = metricNames.filter(
+  (name) => schemaOf(definitionOf(name)!).safeParse({ name }).success,
+);
+
+/** For configurations: checks names and options, and is the JSON Schema for editors. */
+export const metricSchema = z
+  .union([z.enum(shortNames), z.discriminatedUnion('name', [firstSchema!, ...otherSchemas])])
+  .describe('How outputs are judged: a name, or { name, … } with options');
+
+function definitionOf(name: unknown): MetricDefinition | undefined {
+  return definitions.find((definition) => definition.name === name);
+}
+
+/**
+ * Opens the metric that a configuration names.
+ * @throws ConfigError when there is none of this name, an option is wrong, or the context lacks what
+ * the metric needs
+ */
+export async function metricOf(config: unknown, context: MetricContext = {}): Promise<Metric> {
+  const given: Record<string, unknown> =
+    typeof config === 'object' && config !== null ? { ...config } : { name: config };
+  const name = String(given.name ?? '');
+  const definition = definitionOf(name);
+  if (!definition) {
+    throw new ConfigError(
+      `metric: there is no ${excerpt(name) || 'metric without a name'}` +
+        `${suggestion(name, metricNames) || ` (known: ${metricNames.join(', ')})`}`,
+    );
+  }
+  const parsed = schemaOf(definition).safeParse(given);
+  if (!parsed.success) throw new ConfigError(complaint(parsed.error.issues[0]!, definition));
+  const missing = definition.needs?.find((need) => context[need] === undefined);
+  if (missing !== undefined) {
+    const what = missing === 'judge' ? 'an LM that judges' : 'a model that embeds texts';
+    throw new ConfigError(`metric ${name}: needs ${what}, and none is given here`);
+  }
+  return definition.open(parsed.data, context);
+}
+
+function complaint(issue: z.core.$ZodIssue, { name, options }: MetricDefinition): string {
+  if (issue.code === 'unrecognized_keys') {
+    const key = issue.keys[0]!;
+    return `metric ${name}: unknown option ${excerpt(key)}${suggestion(key, Object.keys(options))}`;
+  }
+  return `metric ${name}: ${issue.path.map(String).join('.')}: ${issue.message}`;
+}
+
+/**
+ * The score of a whole set: the metric's own, or the mean of the scores that are not null; null where
+ * all are.
+ */
+export function setScore(
+  metric: Metric,
+  answers: readonly { output: string; golds: readonly string[]; input: string }[],
+  scores: readonly (number | null)[],
+): number | null {
+  if (metric.corpus && answers.length > 0) return metric.corpus(answers);
+  const known = scores.filter((score) => score !== null);
+  if (known.length === 0) return null;
+  return known.reduce((sum, score) => sum + score, 0) / known.length;
+}
+
+export { checkJudge, estimateJudgeNoise, type JudgeNoise, type JudgeOptions } from './judge.ts';
+export type { Answer, Embed, Metric, MetricContext, MetricDefinition } from './metric.ts';
+export type { OwnMetric } from './own-function.ts';
