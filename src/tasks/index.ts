@@ -33,6 +33,12 @@ export {
   type OwnMetric,
   setScore,
 } from './metrics/index.ts';
+export {
+  type ComposedReward,
+  type ComposedRewardOptions,
+  composedRewardSchema,
+  composeReward,
+} from './rewards/composed.ts';
 export { type RewardFunction, type RewardName, rewardNames, rewards } from './rewards/index.ts';
 export { sealSplit } from './sealed-split.ts';
 export { apportion, sampleStratified, splitStratified, takeShots } from './split.ts';

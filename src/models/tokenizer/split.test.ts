@@ -45,6 +45,11 @@ describe('a pattern', () => {
     expect(pieces('😀x', '.x')).toEqual(['😀x']);
   });
 
+  it('knows the ends of words, in every script', () => {
+    expect(pieces('no nose, кот', '\\bno\\b|\\bкот\\b')).toEqual(['no', ' nose, ', 'кот']);
+    expect(pieces('ab b', '\\Bb')).toEqual(['a', 'b', ' b']);
+  });
+
   it('splits at empty matches', () => {
     expect(pieces('1234567', '(?=(\\d{3})+(?!\\d))')).toEqual(['1', '234', '567']);
   });

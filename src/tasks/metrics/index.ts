@@ -49,25 +49,56 @@ export type MetricConfig =
       [Name in MetricName]: { name: Name } & z.input<z.ZodObject<Metrics[Name]['options']>>;
     }[MetricName];
 
+const definitions: readonly MetricDefinition[] = Object.values(metrics);
+
+/** Options of a metric by itself, its name among them. */
 function schemaOf({ name, summary, options }: MetricDefinition) {
   return z.strictObject({ name: z.literal(name), ...options }).describe(summary);
 }
 
-const definitions: readonly MetricDefinition[] = Object.values(metrics);
-const [firstSchema, ...otherSchemas] = definitions.map(schemaOf);
+/** For editors: names of metrics that need no options, or one object a metric. */
+function jsonSchema(): z.core.JSONSchema.BaseSchema {
+  const schemas = definitions.map(schemaOf);
+  const short = definitions.filter(({ name }, i) => schemas[i]!.safeParse({ name }).success);
+  const names = z.enum(short.map(({ name }) => name));
+  const { $schema, ...schema } = z.toJSONSchema(z.union([names, ...schemas]), { io: 'input' });
+  return schema;
+}
 
-/** Metrics that need no options. */
-const shortNames = metricNames.filter(
-  (name) => schemaOf(definitionOf(name)!).safeParse({ name }).success,
-);
-
-/** For configurations: checks names and options, and is the JSON Schema for editors. */
+/** For configurations: checks name and options, says in one sentence what is wrong with them. */
 export const metricSchema = z
-  .union([z.enum(shortNames), z.discriminatedUnion('name', [firstSchema!, ...otherSchemas])])
-  .describe('How outputs are judged: a name, or { name, … } with options');
+  .unknown()
+  .superRefine((config, context) => {
+    const found = find(config);
+    if (typeof found === 'string') context.addIssue({ code: 'custom', message: found });
+  })
+  .meta({
+    ...jsonSchema(),
+    description: 'How outputs are judged: a name, or { name, … options }',
+  }) as unknown as z.ZodType<MetricConfig, MetricConfig>;
 
-function definitionOf(name: unknown): MetricDefinition | undefined {
-  return definitions.find((definition) => definition.name === name);
+/** A definition with its options, or what is wrong. */
+function find(config: unknown) {
+  const isGroup = typeof config === 'object' && config !== null && !Array.isArray(config);
+  const given: Record<string, unknown> = isGroup ? { ...config } : { name: config };
+  const definition = definitions.find(({ name }) => name === given.name);
+  if (!definition) {
+    const name = typeof given.name === 'string' ? given.name : '';
+    const known = suggestion(name, metricNames) || ` (known: ${metricNames.join(', ')})`;
+    return `there is no metric ${name === '' ? 'without a name' : excerpt(name)}${known}`;
+  }
+  const parsed = schemaOf(definition).safeParse(given);
+  if (parsed.success) return { definition, options: parsed.data };
+  return complaint(parsed.error.issues[0]!, definition);
+}
+
+function complaint(issue: z.core.$ZodIssue, { name, options }: MetricDefinition): string {
+  if (issue.code === 'unrecognized_keys') {
+    const key = issue.keys[0]!;
+    return `metric ${name} has no option ${excerpt(key)}${suggestion(key, Object.keys(options))}`;
+  }
+  const message = issue.message.replace(/^Invalid input: /, '');
+  return `metric ${name}: ${issue.path.map(String).join('.')}: ${message}`;
 }
 
 /**
@@ -76,32 +107,15 @@ function definitionOf(name: unknown): MetricDefinition | undefined {
  * the metric needs
  */
 export async function metricOf(config: unknown, context: MetricContext = {}): Promise<Metric> {
-  const given: Record<string, unknown> =
-    typeof config === 'object' && config !== null ? { ...config } : { name: config };
-  const name = String(given.name ?? '');
-  const definition = definitionOf(name);
-  if (!definition) {
-    throw new ConfigError(
-      `metric: there is no ${excerpt(name) || 'metric without a name'}` +
-        `${suggestion(name, metricNames) || ` (known: ${metricNames.join(', ')})`}`,
-    );
-  }
-  const parsed = schemaOf(definition).safeParse(given);
-  if (!parsed.success) throw new ConfigError(complaint(parsed.error.issues[0]!, definition));
+  const found = find(config);
+  if (typeof found === 'string') throw new ConfigError(found);
+  const { definition, options } = found;
   const missing = definition.needs?.find((need) => context[need] === undefined);
   if (missing !== undefined) {
     const what = missing === 'judge' ? 'an LM that judges' : 'a model that embeds texts';
-    throw new ConfigError(`metric ${name}: needs ${what}, and none is given here`);
+    throw new ConfigError(`metric ${definition.name}: needs ${what}, and none is given here`);
   }
-  return definition.open(parsed.data, context);
-}
-
-function complaint(issue: z.core.$ZodIssue, { name, options }: MetricDefinition): string {
-  if (issue.code === 'unrecognized_keys') {
-    const key = issue.keys[0]!;
-    return `metric ${name}: unknown option ${excerpt(key)}${suggestion(key, Object.keys(options))}`;
-  }
-  return `metric ${name}: ${issue.path.map(String).join('.')}: ${issue.message}`;
+  return definition.open(options, context);
 }
 
 /**
