@@ -48,7 +48,7 @@ export const json = metric({
             name: 'json',
             isFit: isObject,
             wants: 'a JSON object in every gold answer',
-            mend: 'correct it or take another metric, as token-f1',
+            mend: 'correct it or take another metric, for example token-f1',
           }),
       },
     );

@@ -79,7 +79,7 @@ export const numeric = metric({
             name: 'numeric',
             isFit: (gold) => lastNumber(gold, decimal) !== undefined,
             wants: 'a number in every gold answer',
-            mend: 'correct it or take another metric, as normalised',
+            mend: 'correct it or take another metric, for example normalised',
           }),
       },
     );
