@@ -28,6 +28,9 @@ import { ScoreCache } from './score-cache.ts';
 export type { Prompt } from './layout.ts';
 export type { PromptScore } from './prompt-score.ts';
 
+/** Examples of a block, unless an environment says otherwise. */
+export const EXAMPLES_PER_PASS = 8;
+
 export interface EnvironmentOptions {
   readonly task: Task;
   readonly taskLm: LanguageModel;
@@ -38,7 +41,7 @@ export interface EnvironmentOptions {
   readonly cacheBytes?: number;
   /** Prompts of one pass, where they come first. @default 16 */
   readonly promptsPerPass?: number;
-  /** Examples of one pass. @default 8 */
+  /** Examples of one pass. @default EXAMPLES_PER_PASS */
   readonly examplesPerPass?: number;
   readonly prepack?: boolean;
   /** Programs shared with other environments of the same task LM and precision. */
@@ -415,7 +418,7 @@ export class Environment {
     const order = this.examples
       .map((_, e) => e)
       .sort((a, b) => this.assembled([], a).length - this.assembled([], b).length);
-    const size = this.options.examplesPerPass ?? 8;
+    const size = this.options.examplesPerPass ?? EXAMPLES_PER_PASS;
     const blocks: Block[] = [];
     for (let i = 0; i < order.length; i += size)
       blocks.push({ examples: order.slice(i, i + size) });

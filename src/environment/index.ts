@@ -1,7 +1,12 @@
 /** whetstone/environment: task LM, examples and reward, asked by prompts. */
 export type { Charge, Fluency } from './charge.ts';
 export { checkTask } from './check-task.ts';
-export { Environment, type EnvironmentOptions, type PromptScore } from './environment.ts';
+export {
+  Environment,
+  type EnvironmentOptions,
+  EXAMPLES_PER_PASS,
+  type PromptScore,
+} from './environment.ts';
 export { type Layout, layoutOf, type Prompt } from './layout.ts';
 export { TaskLmPrograms } from './programs.ts';
 export { PromptGradient, type PromptSlope, type SlopeOptions } from './prompt-gradient.ts';

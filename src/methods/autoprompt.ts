@@ -66,7 +66,7 @@ export const autoprompt = method({
   name: 'autoprompt',
   summary: 'Trigger tokens by first-order token gradients: AutoPrompt, or GCG with positions all.',
   options,
-  leastEvaluations: (o, examples) => stepEvaluations({ ...o, batchSize: o.searchWidth }, examples),
+  leastEvaluations: (o, task) => stepEvaluations({ ...o, batchSize: o.searchWidth }, task),
   async *run(context, o) {
     const { environment, budget, rng } = context;
     const tokens = triggerTokens(environment, o);

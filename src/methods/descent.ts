@@ -4,6 +4,7 @@
  * A loss that is not finite ends the start that it happened in, never the run.
  */
 import type { PromptScore } from '../environment/index.ts';
+import type { Task } from '../tasks/task.ts';
 import { adam, clipByGlobalNorm, globalNorm, type Parameters } from '../tensor/index.ts';
 import { type Block, type Learner, meanGradients, scoreBlocks } from './learner.ts';
 import type { MethodContext, StepReport } from './method.ts';
@@ -50,6 +51,14 @@ export interface Descent {
   begin(restart: number): Promise<{ readonly parameters: Parameters; readonly encoder: Encoder }>;
   /** Called with every state that is better than all before. */
   onBest(best: BestState): void;
+}
+
+/** Evaluations of a look at the validation split and one step. */
+export function descentEvaluations(
+  { batchSize }: Pick<DescentOptions, 'batchSize'>,
+  { train, validation }: Task,
+): number {
+  return validation.length + 3 * Math.min(batchSize, train.length);
 }
 
 /** Steps that `auto` gives each rate. */

@@ -8,7 +8,7 @@
  * rewrite a prompt: the operators work on tokens or words.
  */
 import { z } from 'zod';
-import type { Prompt } from '../environment/index.ts';
+import { EXAMPLES_PER_PASS, type Prompt } from '../environment/index.ts';
 import { ConfigError } from '../errors.ts';
 import { type GeneSource, likelyGenes, uniformGenes } from './gene-source.ts';
 import {
@@ -23,7 +23,7 @@ import {
 } from './genome.ts';
 import { humanCandidates } from './human-prompts.ts';
 import { type MethodContext, method } from './method.ts';
-import { finishRace, mostExamples, shuffledBlocks, type Tried } from './racing.ts';
+import { finishRace, firstRound, mostExamples, shuffledBlocks, type Tried } from './racing.ts';
 
 const options = z.strictObject({
   name: z.literal('evolution').default('evolution'),
@@ -69,6 +69,13 @@ export const evolution = method({
   name: 'evolution',
   summary: 'A genetic search over tokens or words, children scored by successive halving.',
   options,
+  leastEvaluations(o, { train }) {
+    const blocks = blocksOf(o, train.length, Math.ceil(train.length / EXAMPLES_PER_PASS));
+    // How many human candidates fit, only a tokenizer can tell.
+    const born = o.start === 'human' ? 1 : o.children;
+    const { first } = blocks;
+    return born * firstRound(train.length, { firstBlocks: first, blockSize: EXAMPLES_PER_PASS });
+  },
   async *run(context, o) {
     const { environment, budget, rng } = context;
     const { blockCount, examples, taskLm } = environment;
@@ -78,9 +85,8 @@ export const evolution = method({
         ? await likelyGenes(alphabet, context, { topK: o.topK })
         : uniformGenes(alphabet, rng);
     const nursery = new Nursery(context, o, { alphabet, genes });
-    const share = Math.min(1, o.mostExamples / examples.length);
-    const scored = shuffledBlocks(environment, rng).slice(0, Math.ceil(share * blockCount));
-    const firstBlocks = Math.max(1, Math.round(o.firstShare * scored.length));
+    const { all, first: firstBlocks } = blocksOf(o, examples.length, blockCount);
+    const scored = shuffledBlocks(environment, rng).slice(0, all);
     let population: readonly Tried<Individual>[] = [];
     try {
       for (let generation = 0; budget.isOpen; generation++) {
@@ -110,6 +116,16 @@ export const evolution = method({
     }
   },
 });
+
+/** How many blocks give the rewards, and how many of them a child is first scored on. */
+function blocksOf(
+  { mostExamples: most, firstShare }: Pick<Options, 'mostExamples' | 'firstShare'>,
+  examples: number,
+  blockCount: number,
+): { all: number; first: number } {
+  const all = Math.ceil(Math.min(1, most / examples) * blockCount);
+  return { all, first: Math.max(1, Math.round(firstShare * all)) };
+}
 
 /** Makes prompts that fit, none twice in a run. */
 class Nursery {

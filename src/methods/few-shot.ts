@@ -14,12 +14,12 @@
 import { z } from 'zod';
 import type { Environment, PromptScore } from '../environment/index.ts';
 import { ConfigError } from '../errors.ts';
-import { sampleStratified, splitStratified } from '../tasks/split.ts';
+import { apportion, sampleStratified, splitStratified } from '../tasks/split.ts';
 import type { Example } from '../tasks/task.ts';
 import { Drawer, type Shape, type Shown, templateWith } from './demonstrations.ts';
 import { ordinaryPrompt } from './human-prompts.ts';
 import { type MethodContext, method } from './method.ts';
-import { finishRace, mostExamples, type Tried } from './racing.ts';
+import { finishRace, firstRound, mostExamples, type Tried } from './racing.ts';
 
 const options = z.strictObject({
   name: z.literal('few-shot').default('few-shot'),
@@ -55,6 +55,11 @@ export const fewShot = method({
   name: 'few-shot',
   summary: 'Choice and order of demonstrations: random sets by racing, then local changes.',
   options,
+  leastEvaluations(o, { train }) {
+    const scored = Math.min(o.mostExamples, scoredOf(train, o.share));
+    const size = { firstBlocks: 1, blockSize: blockSize(scored) };
+    return Math.min(o.draws, orders(o.shots)) * firstRound(scored, size);
+  },
   async *run(context, o) {
     const { task, rng, budget, taskLm } = context;
     const isMasked = taskLm.config.kind === 'masked';
@@ -66,8 +71,7 @@ export const fewShot = method({
     const template = templateWith(task, shape);
     const environment = context.environmentWith(template, {
       examples: scored,
-      // A prompt is read anew for every block: few blocks, but enough to compare on a part of them.
-      examplesPerPass: Math.min(32, Math.max(8, Math.ceil(scored.length / 2))),
+      examplesPerPass: blockSize(scored.length),
     });
     const allBlocks = Array.from({ length: environment.blockCount }, (_, block) => block);
     const drawer = new Drawer({
@@ -115,6 +119,23 @@ export const fewShot = method({
     }
   },
 });
+
+/** A prompt is read anew for every block: few blocks, but enough to compare on a part of them. */
+function blockSize(examples: number): number {
+  return Math.min(32, Math.max(8, Math.ceil(examples / 2)));
+}
+
+/** Orders of a set, each of which is a set of its own. */
+function orders(shots: number): number {
+  return shots < 2 ? 1 : shots * orders(shots - 1);
+}
+
+/** Examples that `partsOf` leaves to give the rewards. */
+function scoredOf(train: readonly Example[], share: number): number {
+  const counts = new Map<number, number>();
+  for (const { label } of train) counts.set(label, 1 + (counts.get(label) ?? 0));
+  return [...counts.values()].reduce((sum, n) => sum + apportion(n, [share, 1 - share])[1]!, 0);
+}
 
 /** The train split in two: what may be shown, and what gives the rewards. */
 function partsOf(

@@ -7,7 +7,7 @@
  */
 import { z } from 'zod';
 import { freshLora, loraShapes } from '../models/lora.ts';
-import { type BestState, descend, noEncoder } from './descent.ts';
+import { type BestState, descend, descentEvaluations, noEncoder } from './descent.ts';
 import { scoreBlocks, wholeLearner } from './learner.ts';
 import { type LoraAdapter, readLora, saveLora } from './lora-file.ts';
 import { method, type SolutionContext } from './method.ts';
@@ -48,6 +48,7 @@ export const fineTune = method({
   summary: 'LoRA on the task LM itself, with an ordinary prompt: fine-tuning.',
   options,
   finds: 'weights',
+  leastEvaluations: descentEvaluations,
   async *run(context, o) {
     const { task, taskLm } = context;
     const reading = readingOf(task, taskLm, {

@@ -4,11 +4,12 @@
  */
 import { resolve } from 'node:path';
 import { z } from 'zod';
-import { checkTask } from '../environment/index.ts';
+import { checkTask, EXAMPLES_PER_PASS } from '../environment/index.ts';
+import type { Task } from '../tasks/task.ts';
 import { familyNames, humanCandidates } from './human-prompts.ts';
 import { type MethodContext, method } from './method.ts';
 import { readPromptsFile } from './prompts-file.ts';
-import { race, shuffledBlocks } from './racing.ts';
+import { firstRound, race, shuffledBlocks } from './racing.ts';
 
 const options = z.strictObject({
   name: z.literal('manual').default('manual'),
@@ -25,13 +26,20 @@ const options = z.strictObject({
     .describe('Built-in candidates; without other ones, those that fit the label words'),
 });
 
+type Options = z.infer<typeof options>;
+
 export const manual = method({
   name: 'manual',
   summary: 'Human candidates compared by racing: prompt engineering.',
   options,
+  leastEvaluations(given, task) {
+    // What a file holds is known when it is read: one prompt at least.
+    const count = candidates(task, given, []).length || 1;
+    return count * firstRound(task.train.length, { blockSize: EXAMPLES_PER_PASS });
+  },
   async *run(context, given) {
     const { task, taskLm, environment, rng } = context;
-    const texts = await candidates(context, given);
+    const texts = candidates(task, given, await fromFile(context, given));
     // A prompt too long for any example must not end the run after its race.
     checkTask(
       task,
@@ -47,14 +55,19 @@ export const manual = method({
   },
 });
 
-async function candidates(
-  { task, folder = '.' }: MethodContext,
-  { prompts = [], promptsFile, families }: z.infer<typeof options>,
-): Promise<string[]> {
-  const own = [
-    ...prompts,
-    ...(promptsFile === undefined ? [] : await readPromptsFile(resolve(folder, promptsFile))),
-  ];
-  const builtIn = families || own.length === 0 ? humanCandidates(task, families) : [];
-  return [...new Set([...own, ...builtIn])];
+async function fromFile(
+  { folder = '.' }: MethodContext,
+  { promptsFile }: Options,
+): Promise<readonly string[]> {
+  return promptsFile === undefined ? [] : readPromptsFile(resolve(folder, promptsFile));
+}
+
+function candidates(
+  task: Task,
+  { prompts = [], promptsFile, families }: Options,
+  read: readonly string[],
+): string[] {
+  const isOwn = prompts.length > 0 || promptsFile !== undefined;
+  const builtIn = families || !isOwn ? humanCandidates(task, families) : [];
+  return [...new Set([...prompts, ...read, ...builtIn])];
 }

@@ -79,10 +79,10 @@ export interface Method<Options = unknown> {
     readonly policyLm?: true;
   };
   /**
-   * Task-LM example evaluations without which it finds nothing; a smaller budget is refused.
+   * Task-LM example evaluations that its first step costs at least; a smaller budget is refused.
    * @default unknown, nothing is refused
    */
-  leastEvaluations?(options: NoInfer<Options>, trainExamples: number): number;
+  leastEvaluations?(options: NoInfer<Options>, task: Task): number;
   run(context: MethodContext, options: Options): AsyncIterable<StepReport>;
   /** Opens what it saved, where that is no text. */
   open?(path: string, context: SolutionContext): Promise<TensorSolution>;

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import type { Prompt, PromptScore } from '../environment/index.ts';
 import type { LanguageModel } from '../models/language-model.ts';
 import type { Episode, Policy } from '../policy/index.ts';
+import type { Task } from '../tasks/task.ts';
 import { float32, type HostTensor, int64 } from '../tensor/index.ts';
 import type { MethodContext } from './method.ts';
 
@@ -35,9 +36,9 @@ export const examplesPerStep = z
 /** Evaluations of one step. */
 export function stepEvaluations(
   options: { readonly batchSize: number; readonly examplesPerStep: number },
-  examples: number,
+  { train }: Task,
 ): number {
-  return options.batchSize * Math.min(options.examplesPerStep, examples);
+  return options.batchSize * Math.min(options.examplesPerStep, train.length);
 }
 
 /** What of the train split one step scores: all, or blocks that hold about as many examples. */

@@ -29,11 +29,25 @@ export interface RaceOptions {
   readonly budget: Budget;
   /** All blocks, in the order in which they are used. */
   readonly blocks: readonly number[];
-  /** Blocks of the first round. @default 2 */
+  /** @default 2 */
   readonly firstBlocks?: number;
   /** Candidates that go on, however few the half are. @default 4 */
   readonly atLeast?: number;
   readonly placement?: Placement;
+}
+
+/** Blocks of the first round, unless a race says otherwise. */
+const FIRST_BLOCKS = 2;
+
+/** Examples that a race's first round looks at, at least: the smallest block may be among its blocks. */
+export function firstRound(
+  examples: number,
+  { firstBlocks = FIRST_BLOCKS, blockSize }: { firstBlocks?: number; blockSize: number },
+): number {
+  const blocks = Math.ceil(examples / blockSize);
+  if (firstBlocks >= blocks) return examples;
+  const smallest = examples - (blocks - 1) * blockSize;
+  return (firstBlocks - 1) * blockSize + smallest;
 }
 
 /**
@@ -46,7 +60,7 @@ export async function* race<P extends Prompt>(
 ): AsyncGenerator<Round<P>> {
   const { environment, pool, budget, blocks, placement } = options;
   let alive = prompts;
-  let width = Math.min(options.firstBlocks ?? 2, blocks.length);
+  let width = Math.min(options.firstBlocks ?? FIRST_BLOCKS, blocks.length);
   let round: Round<P> | undefined;
   try {
     while (alive.length > 0 && !round?.isLast && budget.isOpen) {

@@ -13,7 +13,7 @@ import { ConfigError } from '../errors.ts';
 import type { Tokenizer } from '../models/tokenizer.ts';
 import { wordEmbeddings } from '../models/training.ts';
 import { actionSpaceOf } from '../policy/action-space.ts';
-import { type BestState, descend, noEncoder } from './descent.ts';
+import { type BestState, descend, descentEvaluations, noEncoder } from './descent.ts';
 import { createEncoder } from './encoders.ts';
 import { cachedLearner, type Learner, scoreBlocks, wholeLearner } from './learner.ts';
 import { type MethodContext, method, type SolutionContext } from './method.ts';
@@ -72,6 +72,7 @@ export const softPrompt = method({
   summary: 'Virtual tokens learnt by gradient descent through the frozen task LM: soft prompts.',
   options,
   finds: 'soft-prompt',
+  leastEvaluations: descentEvaluations,
   async *run(context, o) {
     const reading = readingOf(context.task, context.taskLm, o);
     const learner = learnerOf(context, reading, o);

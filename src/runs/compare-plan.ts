@@ -84,22 +84,6 @@ export function taskOf({ config }: LoadedConfig, { split }: Repetition): Config[
   return { ...task, data: Object.fromEntries(files) };
 }
 
-/** @throws ConfigError when the budget does not last for what some method needs at least */
-export function refuseSmallBudget({ methods, loaded }: Plan, trainExamples: number): void {
-  const { evaluations } = loaded.config.budget;
-  if (evaluations === undefined) return;
-  const costs = methods.map(({ method, options }) => ({
-    name: method.name,
-    least: method.leastEvaluations?.(options, trainExamples) ?? 0,
-  }));
-  const tooDear = costs.filter(({ least }) => least > evaluations);
-  if (tooDear.length === 0) return;
-  const list = tooDear.map(({ name, least }) => `${name} ${least}`).join(', ');
-  throw new ConfigError(
-    `budget.evaluations: ${evaluations} are too few for one step on ${trainExamples} train examples, it costs: ${list}; raise the budget or lower the method's options`,
-  );
-}
-
 /** Other options under `method` belong to the method that is named there. */
 function withMethod(config: Config, name: string): Config {
   return config.method.name === name ? config : { ...config, method: { name } };

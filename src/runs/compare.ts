@@ -14,13 +14,7 @@ import { withFileLock } from '../util/file-lock.ts';
 import { sha256Json } from '../util/hash.ts';
 import { scoreSolutions } from './choose.ts';
 import type { CellEvent, CompareEvent, OnCompareEvent } from './compare-events.ts';
-import {
-  type ComparedMethod,
-  cellConfig,
-  type Plan,
-  refuseSmallBudget,
-  taskOf,
-} from './compare-plan.ts';
+import { type ComparedMethod, cellConfig, type Plan, taskOf } from './compare-plan.ts';
 import type { CellOutcome, CellTest, StoredCell } from './comparison-table.ts';
 import type { RunEvent } from './events.ts';
 import { splitScore } from './measure.ts';
@@ -33,7 +27,7 @@ import {
   recordResult,
   startEvent,
 } from './optimize.ts';
-import { refuseUnserved, search } from './search.ts';
+import { refuseSmallBudget, refuseUnserved, search } from './search.ts';
 import type { RunStore } from './store.ts';
 import { Workbench } from './workbench.ts';
 
@@ -89,7 +83,7 @@ export async function compare(plan: Plan, options: CompareOptions): Promise<Comp
     const [bench] = benches as [Workbench, ...Workbench[]];
     await refuseUnserved(bench, plan.methods.map(({ method }) => method)); // biome-ignore format: one call
     for (const { task, taskLm } of new Set(benches)) {
-      refuseSmallBudget(plan, task.train.length);
+      refuseSmallBudget(plan.methods, plan.loaded.config, task);
       const rooms = plan.methods.map((compared) => promptRoom(bench, compared.options));
       checkTask(task, taskLm, Math.max(...rooms));
     }

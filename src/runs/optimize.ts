@@ -18,7 +18,14 @@ import type { OnEvent, OptimizeResult, ResultRow, RunEvent } from './events.ts';
 import { splitScore } from './measure.ts';
 import { affordableEnd, minutesOfSearch, type Pace } from './pace.ts';
 import { type Chosen, priceOf } from './price.ts';
-import { type Found, methodOf, type OwnMethods, refuseUnserved, search } from './search.ts';
+import {
+  type Found,
+  methodOf,
+  type OwnMethods,
+  refuseSmallBudget,
+  refuseUnserved,
+  search,
+} from './search.ts';
 import type { RunStore } from './store.ts';
 import { Workbench } from './workbench.ts';
 import { type Scoring, scoreHumans, scoreOpen, type Yardsticks } from './yardsticks.ts';
@@ -62,6 +69,7 @@ export async function optimize(
   try {
     checkTask(bench.task, bench.taskLm, promptRoom(bench, methodOptions));
     await refuseUnserved(bench, [method]);
+    refuseSmallBudget([{ method, options: methodOptions }], config, bench.task);
     runId = beginRun(store, { bench, loaded, method, methodOptions });
     emit(startEvent(runId, bench, { method, config }));
     for (const message of bench.task.warnings) emit({ kind: 'warning', message });

@@ -13,7 +13,7 @@ import {
   type StepReport,
   type TensorSolution,
 } from '../methods/index.ts';
-import { rewards } from '../tasks/index.ts';
+import { rewards, type Task } from '../tasks/index.ts';
 import { formatCount } from '../util/format.ts';
 import { createRng } from '../util/rng.ts';
 import { nearest } from '../util/suggest.ts';
@@ -241,4 +241,26 @@ export async function refuseUnserved(bench: Workbench, wanted: readonly Method[]
       `method ${method.name} cannot be used here: ${why}; methods that can: ${names.join(', ')}`,
     );
   }
+}
+
+/**
+ * Checks that the budget lasts for a first step of each method, before anything is spent.
+ * @throws ConfigError saying what one step costs
+ */
+export function refuseSmallBudget(
+  chosen: readonly { readonly method: Method; readonly options: unknown }[],
+  { budget: { evaluations } }: Config,
+  task: Task,
+): void {
+  if (evaluations === undefined) return;
+  const costs = chosen.map(({ method, options }) => ({
+    name: method.name,
+    least: method.leastEvaluations?.(options, task) ?? 0,
+  }));
+  const tooDear = costs.filter(({ least }) => least > evaluations);
+  if (tooDear.length === 0) return;
+  const list = tooDear.map(({ name, least }) => `${name} ${least}`).join(', ');
+  throw new ConfigError(
+    `budget.evaluations: ${evaluations} are too few for one step on ${task.train.length} train examples, it costs: ${list}; raise the budget or lower the method's options`,
+  );
 }
