@@ -150,7 +150,7 @@ it('shortens the search and the end of it where they must end in time', async ()
   const config = {
     taskLm: lm,
     policyLm: lm,
-    method: { name: 'random' },
+    method: { name: 'random', batchSize: 4 },
     budget: { minutes: 1, evaluations: 300 },
   };
   const { result, events } = await run(config, 600, { totalSeconds: 0.001 });
@@ -164,7 +164,7 @@ it('measures what a race of human prompts had when its budget ended', async () =
   const lm = model('llama');
   const method = { name: 'manual', prompts: ['w3', 'w4', 'w5'] };
   const { result } = await run(
-    { taskLm: lm, policyLm: lm, method, budget: { evaluations: 1 } },
+    { taskLm: lm, policyLm: lm, method, budget: { evaluations: 36 } },
     120,
   );
   expect(['w3', 'w4', 'w5']).toContain(result.prompt);

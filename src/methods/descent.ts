@@ -71,6 +71,7 @@ export async function* descend(descent: Descent): AsyncGenerator<StepReport> {
   if (rate === 'auto') {
     let most = Number.NEGATIVE_INFINITY;
     for (const candidate of options.rates) {
+      if (!context.budget.isOpen) break;
       const limits = { steps: SWEEP_STEPS, patience: SWEEP_STEPS, every: SWEEP_STEPS };
       const reached = yield* course.start(0, candidate, limits);
       if (reached === undefined || reached <= most) continue;

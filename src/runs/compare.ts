@@ -338,7 +338,8 @@ async function testTexts(grid: Grid): Promise<void> {
 
 async function testGroup(grid: Grid, cells: readonly StoredCell[]): Promise<void> {
   const bench = grid.benches[cells[0]!.repetition]!;
-  const phase = `opening the sealed test split for ${cells.length} prompts`;
+  const prompts = cells.length === 1 ? '1 prompt' : `${cells.length} prompts`;
+  const phase = `opening the sealed test split for ${prompts}`;
   const solutions = cells.map(({ outcome }): TextSolution => {
     const { prompt, template } = outcome!.found;
     return { kind: 'text', text: prompt, template };
