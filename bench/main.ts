@@ -10,6 +10,7 @@ try {
       data: { type: 'string' },
       prompts: { type: 'string', default: '64' },
       steps: { type: 'string', default: '150' },
+      tokens: { type: 'string', default: '768' },
       seeds: { type: 'string', default: '5' },
       table: { type: 'boolean', default: false },
       json: { type: 'boolean', default: true },
@@ -34,6 +35,10 @@ try {
     gradient: async () => {
       const { benchGradient } = await import('./gradients.ts');
       print(await benchGradient(model, data()));
+    },
+    'training-memory': async () => {
+      const { benchTrainingMemory } = await import('./training-memory.ts');
+      print(await benchTrainingMemory(model, Number(values.tokens)));
     },
     autoprompt: async () => {
       const { benchAutoprompt } = await import('./autoprompt.ts');

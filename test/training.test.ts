@@ -86,12 +86,18 @@ describe.each(names.filter((name) => !isMasked(name)))('%s', (name) => {
   );
 });
 
-describe.each(names)('%s, whole sequences', (name) => {
+const both = names.flatMap((name) => [
+  { name, recomputes: false },
+  { name, recomputes: true },
+]);
+
+describe.each(both)('$name, whole sequences, recomputes: $recomputes', ({ name, recomputes }) => {
   it.each([0, 1])('has autograd’s gradient of virtual tokens, case %i', async (at) => {
     const model = await models.open(join('models', name));
     const { labels, sequences } = await fixtureOf(name);
     const wanted = sequences[at]!;
-    const trainer = await loadSequenceTrainer(model, { virtualTokens: 3, over: wanted.over });
+    const options = { virtualTokens: 3, over: wanted.over, recomputes };
+    const trainer = await loadSequenceTrainer(model, options);
     const got = await trainer.run(
       wanted.sequences,
       { labels, gold: wanted.gold, places: placesOf(name, wanted.sequences) },
@@ -118,7 +124,7 @@ describe.each(names)('%s, whole sequences', (name) => {
           return [n, Float32Array.from(layers.flatMap(({ key }) => lora.parameters[key]![of]))];
         }),
       );
-    const trainer = await loadSequenceTrainer(model, { lora: options });
+    const trainer = await loadSequenceTrainer(model, { lora: options, recomputes });
     const answers = { labels, gold: lora.gold, places: placesOf(name, lora.sequences) };
     const got = await trainer.run(lora.sequences, answers, stack('values'));
     expect(relative(got.losses, lora.losses)).toBeLessThan(1e-5);

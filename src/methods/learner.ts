@@ -11,6 +11,7 @@ import {
   type PrefixCache,
 } from '../models/programs.ts';
 import {
+  activationBytes,
   loadBranchTrainer,
   loadSequenceTrainer,
   type SequenceOptions,
@@ -50,6 +51,8 @@ export type LearnerOptions = Pick<SequenceOptions, 'over' | 'virtualTokens' | 'l
 const TOKENS_PER_CALL = 512;
 /** Examples of one call over cached prefixes. */
 const EXAMPLES_PER_CALL = 32;
+/** Bytes of activations beyond which they are computed again for the gradient, not kept. */
+const ACTIVATION_BYTES = 1e9;
 /** Bytes of keys and values that are kept between steps; more is computed anew each time. */
 const CACHE_BYTES = 2e9;
 
@@ -59,18 +62,26 @@ export function wholeLearner(
   reading: Reading,
   { prepackForward = false, ...options }: LearnerOptions,
 ): Learner {
-  const load = (withGradient: boolean) =>
-    once(() => {
-      const prepack = withGradient || prepackForward;
-      return loadSequenceTrainer(taskLm, { ...options, withGradient, prepack });
-    });
-  const programs = { forward: load(false), backward: load(true) };
+  const load = (kind: SequenceOptions) =>
+    once(() => loadSequenceTrainer(taskLm, { ...options, ...kind }));
+  const programs = {
+    forward: load({ withGradient: false, prepack: prepackForward }),
+    backward: load({ prepack: true }),
+    // Repacked matrices are memory, too.
+    recomputing: load({ recomputes: true, prepack: false }),
+  };
+  const programFor = (lengths: readonly number[], withGradient: boolean) => {
+    if (!withGradient) return programs.forward;
+    const bytes = activationBytes(taskLm.config, lengths.length, Math.max(...lengths));
+    return bytes > ACTIVATION_BYTES ? programs.recomputing : programs.backward;
+  };
   return {
     blocksOf: (examples, size) =>
       intoBlocks(examples, size, (input) => reading.sequence(input).length, TOKENS_PER_CALL),
     async run({ examples }, parameters, withGradient) {
-      const trainer = await programs[withGradient ? 'backward' : 'forward'].get();
       const sequences = examples.map(({ input }) => reading.sequence(input));
+      const lengths = sequences.map((ids) => ids.length);
+      const trainer = await programFor(lengths, withGradient).get();
       budget?.spend(examples.length * (withGradient ? 3 : 1));
       const answers = {
         labels: reading.labels,

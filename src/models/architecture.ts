@@ -76,6 +76,13 @@ export interface AttendOptions {
 /** Attention over rows: q [R, H·d], k and v [R, KV·d] to [R, H·d]. */
 export type Attend = (q: Tensor, k: Tensor, v: Tensor, options: AttendOptions) => Tensor;
 
+export interface ForwardOptions {
+  /** In the last layer it may reduce the rows to those wanted. */
+  readonly select?: (rows: Tensor) => Tensor;
+  /** Given what a layer gives and what it read, gives what the next one reads. */
+  readonly around?: (y: Tensor, x: Tensor) => Tensor;
+}
+
 /** Weights as graphs see them. */
 export interface Weights {
   readonly config: ModelConfig;
@@ -112,15 +119,13 @@ export interface Architecture {
   words(w: Weights, ids: Tensor): Tensor;
   /** Word embeddings [R, D] at positions [R] to what the first layer reads, [R, D]. */
   place(w: Weights, words: Tensor, positions: Tensor): Tensor;
-  /**
-   * Final hidden states [R, D]. In the last layer `select` may reduce the rows to those wanted.
-   */
+  /** Final hidden states [R, D]. */
   forward(
     w: Weights,
     x: Tensor,
     positions: Tensor,
     attend: Attend,
-    select?: (rows: Tensor) => Tensor,
+    options?: ForwardOptions,
   ): Tensor;
   /** Hidden states [R, D] as the output embeddings are multiplied with them. */
   readout(w: Weights, hidden: Tensor): Tensor;

@@ -70,7 +70,7 @@ export async function loadLikelihood(model: LanguageModel): Promise<Likelihood> 
   const attend = branches(config, { G: 'G', N: 'N', T: 'T', L: 'L' }, cacheOf, lengths);
   const x = embed(architecture, w, { ids, positions });
   const select = (t: Tensor) => gather(t, rows);
-  const logits = architecture.head(w, architecture.forward(w, x, positions, attend, select)); // [S, V]
+  const logits = architecture.head(w, architecture.forward(w, x, positions, attend, { select })); // [S, V]
   // Not a logsumexp: the engine's loses digits over a whole vocabulary.
   const out = takeAlong(logSoftmax(logits), targets); // [S, 1]
   const options = { prepack: false };

@@ -93,7 +93,9 @@ export async function loadScorer(
   const causal = model.config.kind === 'causal';
   const attend = sequences(model.config, ['B', 'T'], { causal, lengths });
   const x = embed(model.architecture, w, { ids: flat(ids), positions: flat(positions) });
-  const hidden = model.architecture.forward(w, x, flat(positions), attend, (t) => gather(t, rows));
+  const hidden = model.architecture.forward(w, x, flat(positions), attend, {
+    select: (t) => gather(t, rows),
+  });
   const out = wanted(want, model, w, hidden);
   const executable = await model.load({ out }, options);
   const needs = new Set(executable.program.inputs.map(({ name }) => name));
@@ -216,7 +218,9 @@ export async function loadBrancher(
   };
   const attend = tree(config, ['G', 'M'], cacheInputs(config), maskOf);
   const x = embed(architecture, w, { ids: reshape(ids, ['G*M']), positions });
-  const hidden = architecture.forward(w, x, positions, attend, (t) => gather(t, rows));
+  const hidden = architecture.forward(w, x, positions, attend, {
+    select: (t) => gather(t, rows),
+  });
   const out = wanted(want, model, w, hidden);
   const executable = await model.load({ out }, options);
   const needsLabels = executable.program.inputs.some(({ name }) => name === 'labels');

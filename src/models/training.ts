@@ -28,12 +28,13 @@ import {
   mul,
   neg,
   type Parameters,
+  recompute,
   reduceSum,
   reshape,
   type Tensor,
   takeAlong,
 } from '../tensor/index.ts';
-import type { Weights } from './architecture.ts';
+import type { ModelConfig, Weights } from './architecture.ts';
 import { branches, sequences } from './attention.ts';
 import type { LanguageModel } from './language-model.ts';
 import { type LoraOptions, withLora } from './lora.ts';
@@ -111,7 +112,9 @@ export async function loadBranchTrainer(
   const dims = { G: 'G', N: 'N', T: 'T', L: 'L' };
   const attend = branches(config, dims, cacheInputs(config), lengths);
   const x = architecture.place(w, everywhere, positions);
-  const hidden = architecture.forward(w, x, positions, attend, (t) => gather(t, rows));
+  const hidden = architecture.forward(w, x, positions, attend, {
+    select: (t) => gather(t, rows),
+  });
   const { losses, scores } = answered(model, w, hidden, over);
   const outputs = { losses, scores };
   const executable = await model.load(
@@ -153,6 +156,8 @@ export interface SequenceOptions extends TrainerOptions {
   /** P: in sequences, the ids −1 … −P stand for them. They are learnt under the name "virtual". */
   readonly virtualTokens?: number;
   readonly lora?: LoraOptions;
+  /** Layers are computed again for the gradient: far less memory for a second forward pass. @default false */
+  readonly recomputes?: boolean;
 }
 
 export interface SequenceOutcome extends Outcome {
@@ -174,7 +179,14 @@ export interface SequenceTrainer {
 
 export async function loadSequenceTrainer(
   model: LanguageModel,
-  { over = 'labels', withGradient = true, virtualTokens = 0, lora, ...options }: SequenceOptions,
+  {
+    over = 'labels',
+    withGradient = true,
+    virtualTokens = 0,
+    lora,
+    recomputes = false,
+    ...options
+  }: SequenceOptions,
 ): Promise<SequenceTrainer> {
   const { config, architecture } = model;
   const base = await model.weights();
@@ -192,7 +204,10 @@ export async function loadSequenceTrainer(
   if (virtualTokens > 0) words = withVirtual(words, virtual, flat('slots'));
   const attend = sequences(config, ['B', 'T'], { causal, lengths });
   const x = architecture.place(w, words, positions);
-  const hidden = architecture.forward(w, x, positions, attend, (t) => gather(t, rows));
+  const hidden = architecture.forward(w, x, positions, attend, {
+    select: (t) => gather(t, rows),
+    ...(recomputes ? { around: (y, layerInput) => recompute(y, [layerInput]) } : {}),
+  });
   const { losses, scores } = answered(model, w, hidden, over);
   const names = Object.keys(leaves);
   const gradients = withGradient ? grad(reduceSum(losses), Object.values(leaves)) : [];
@@ -236,6 +251,16 @@ export async function loadSequenceTrainer(
     },
     unload: () => executable.unload(),
   };
+}
+
+/**
+ * Bytes of activations that the gradient of `rows` sequences of `length` tokens keeps, about: per
+ * layer what its products read, and each head's weights.
+ */
+export function activationBytes(config: ModelConfig, rows: number, length: number): number {
+  const { layers, width, innerWidth, heads, kvHeads, headWidth } = config;
+  const perToken = 4 * width + 2 * (heads + kvHeads) * headWidth + 4 * innerWidth;
+  return 4 * layers * rows * length * (perToken + heads * length);
 }
 
 function lengthsOf(model: LanguageModel, rows: readonly (readonly number[])[]): number[] {

@@ -104,9 +104,10 @@ function maskedArchitecture(name: 'bert' | 'roberta'): Architecture {
       return normed(w, add(placed, w.get('segment')), 'norm.0');
     },
 
-    forward(w, x, _positions, attend, select) {
+    forward(w, x, _positions, attend, { select, around = (y: Tensor) => y } = {}) {
       const { layers, width: D } = w.config;
       for (let i = 0; i < layers; i++) {
+        const before = x;
         const [q, k, v] = split(w.linear(x, `${i}.qkv`), [D, D, D], -1);
         let mixed = attend(q!, k!, v!, { layer: i });
         if (i === layers - 1 && select) {
@@ -115,7 +116,7 @@ function maskedArchitecture(name: 'bert' | 'roberta'): Architecture {
         }
         x = normed(w, add(x, w.linear(mixed, `${i}.out`)), `${i}.norm.1`);
         const inner = activate(w, w.linear(x, `${i}.up`));
-        x = normed(w, add(x, w.linear(inner, `${i}.down`)), `${i}.norm.2`);
+        x = around(normed(w, add(x, w.linear(inner, `${i}.down`)), `${i}.norm.2`), before);
       }
       return x;
     },

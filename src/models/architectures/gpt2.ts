@@ -84,11 +84,12 @@ export const gpt2: Architecture = {
 
   place: (w, words, positions) => add(words, gather(w.get('positions'), positions)),
 
-  forward(w, x, _positions, attend, select) {
+  forward(w, x, _positions, attend, { select, around = (y: Tensor) => y } = {}) {
     const { layers, width: D, epsilon, activation } = w.config;
     const norm = (y: Tensor, name: string) =>
       layerNorm(y, w.get(`${name}.gain`), w.get(`${name}.shift`), epsilon);
     for (let i = 0; i < layers; i++) {
+      const before = x;
       const [q, k, v] = split(w.linear(norm(x, `${i}.norm.1`), `${i}.qkv`), [D, D, D], -1);
       let mixed = attend(q!, k!, v!, { layer: i });
       if (i === layers - 1 && select) {
@@ -99,7 +100,7 @@ export const gpt2: Architecture = {
       const inner = w.linear(norm(x, `${i}.norm.2`), `${i}.up`);
       const active =
         activation === 'relu' ? relu(inner) : gelu(inner, activation === 'gelu' ? 'none' : 'tanh');
-      x = add(x, w.linear(active, `${i}.down`));
+      x = around(add(x, w.linear(active, `${i}.down`)), before);
     }
     return norm(x, 'norm');
   },

@@ -99,10 +99,11 @@ export const llama: Architecture = {
   // Positions are turned into q and k, layer by layer.
   place: (_w, words) => words,
 
-  forward(w, x, positions, attend, select) {
+  forward(w, x, positions, attend, { select, around = (y: Tensor) => y } = {}) {
     const { layers, heads, kvHeads, headWidth, epsilon, isGemma } = w.config;
     const norm = (y: Tensor, name: string) => rmsNorm(y, w.get(name), epsilon);
     for (let i = 0; i < layers; i++) {
+      const before = x;
       const local = w.config.windowed?.[i] === true;
       const { q, k, v } = project(w, norm(x, `${i}.norm.1`), positions, i, local);
       let mixed = attend(q, k, v, { layer: i, window: local ? w.config.window : undefined });
@@ -115,7 +116,7 @@ export const llama: Architecture = {
       x = add(x, h);
       h = feedForward(w, norm(x, `${i}.norm.2`), i);
       if (isGemma) h = norm(h, `${i}.norm.2.after`);
-      x = add(x, h);
+      x = around(add(x, h), before);
     }
     return norm(x, 'norm');
 
