@@ -42,14 +42,19 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-function configure(model: string, method: Record<string, unknown>, more: object = {}) {
+interface More {
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly budget?: object;
+}
+
+function configure(model: string, method: Record<string, unknown>, { labels, ...more }: More = {}) {
   const isMasked = model === 'roberta';
   const text = JSON.stringify({
     task: {
       data: 'data.csv',
       input: 'text',
       gold: 'label',
-      labels: { '0': 'w1', '1': 'w2' },
+      labels: labels ?? { '0': 'w1', '1': 'w2' },
       template: isMasked ? '{input} {prompt} {mask} w3' : '{input} {prompt}',
     },
     taskLm: join(folder, model),
@@ -63,7 +68,7 @@ function configure(model: string, method: Record<string, unknown>, more: object 
   return { config, path: join(folder, 'w.yaml'), folder };
 }
 
-async function run(model: string, method: Record<string, unknown>, more: object = {}) {
+async function run(model: string, method: Record<string, unknown>, more: More = {}) {
   const events: RunEvent[] = [];
   const loaded = configure(model, method, more);
   const result = await optimize(loaded, { store, onEvent: (event) => events.push(event) });
@@ -161,4 +166,16 @@ describe('fine-tune', () => {
     const again = await evaluate(loaded, { subject, split: 'test' });
     expect(again).toMatchObject({ score: result.test.score, examples: result.test.examples });
   });
+});
+
+it.each([
+  [{ ...quick, place: 'after' }],
+  [{ name: 'fine-tune', prompt: 'w9', steps: 12, learningRate: 0.02 }],
+])('label words of several tokens are learnt, too: %j', async (method) => {
+  const labels = { '0': 'w1 w5', '1': 'w2' };
+  const { result, steps, loaded } = await run('llama', method, { labels });
+  learns(steps, result);
+  const subject = { file: result.files![0]!, method: method.name as 'soft-prompt' };
+  const again = await evaluate(loaded, { subject, split: 'test' });
+  expect(again).toMatchObject({ score: result.test.score, examples: result.test.examples });
 });

@@ -134,3 +134,54 @@ describe.each(both)('$name, whole sequences, recomputes: $recomputes', ({ name, 
     }
   });
 });
+
+describe.each(['llama', 'gpt2'])('%s, label words of several tokens', (name) => {
+  it.each(['labels', 'vocabulary'] as const)(
+    'are read token by token, loss over %s',
+    async (over) => {
+      const model = await models.open(join('models', name));
+      const { sequences: fixture } = await fixtureOf(name);
+      const { sequences, gold } = { sequences: fixture[0]!.sequences, gold: [0, 2] };
+      const given = sequences.slice(0, 2).map((ids) => ids.filter((id) => id !== MASK));
+      const words = [[7, 9], [11], [7, 12, 13]];
+      const places = given.map((ids) => ids.length - 1);
+      const learnt = { virtual: Float32Array.from(fixture[0]!.virtual) };
+      const trainer = await loadSequenceTrainer(model, { virtualTokens: 3, words, over });
+      const got = await trainer.run(given, { labels: [], gold, places }, learnt);
+
+      // One token after another, by the program for single tokens.
+      const single = await loadSequenceTrainer(model, { virtualTokens: 3, over: 'vocabulary' });
+      const logProbOf = async (ids: readonly number[], word: readonly number[]) => {
+        let score = 0;
+        const slope = new Float32Array(learnt.virtual.length);
+        for (const [i, token] of word.entries()) {
+          const read = [...ids, ...word.slice(0, i)];
+          const answers = { labels: [token], gold: [0], places: [read.length - 1] };
+          const { losses, gradients } = await single.run([read], answers, learnt);
+          score -= losses[0]!;
+          gradients.virtual!.forEach((d, at) => {
+            slope[at]! -= d;
+          });
+        }
+        return { score, slope };
+      };
+      const total = new Float32Array(learnt.virtual.length);
+      for (const [e, ids] of given.entries()) {
+        const each = await Promise.all(words.map((word) => logProbOf(ids, word)));
+        const scores = each.map(({ score }) => score);
+        expect(relative(got.scores.subarray(3 * e, 3 * e + 3), scores)).toBeLessThan(1e-5);
+        const sum = Math.log(scores.reduce((a, score) => a + Math.exp(score), 0));
+        const base = over === 'labels' ? sum : 0;
+        expect(got.losses[e]).toBeCloseTo(base - scores[gold[e]!]!, 4);
+        for (const [c, { slope }] of each.entries()) {
+          const share = over === 'labels' ? Math.exp(scores[c]! - sum) : 0;
+          const weight = share - (c === gold[e] ? 1 : 0);
+          slope.forEach((d, at) => {
+            total[at]! += weight * d;
+          });
+        }
+      }
+      expect(relative(got.gradients.virtual!, [...total])).toBeLessThan(1e-4);
+    },
+  );
+});

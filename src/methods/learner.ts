@@ -63,7 +63,9 @@ export function wholeLearner(
   { prepackForward = false, ...options }: LearnerOptions,
 ): Learner {
   const load = (kind: SequenceOptions) =>
-    once(() => loadSequenceTrainer(taskLm, { ...options, ...kind }));
+    once(() => loadSequenceTrainer(taskLm, { ...options, words: reading.words, ...kind }));
+  // Sequences that are read for one example.
+  const copies = reading.words?.length ?? 1;
   const programs = {
     forward: load({ withGradient: false, prepack: prepackForward }),
     backward: load({ prepack: true }),
@@ -72,12 +74,17 @@ export function wholeLearner(
   };
   const programFor = (lengths: readonly number[], withGradient: boolean) => {
     if (!withGradient) return programs.forward;
-    const bytes = activationBytes(taskLm.config, lengths.length, Math.max(...lengths));
+    const bytes = activationBytes(taskLm.config, copies * lengths.length, Math.max(...lengths));
     return bytes > ACTIVATION_BYTES ? programs.recomputing : programs.backward;
   };
   return {
     blocksOf: (examples, size) =>
-      intoBlocks(examples, size, (input) => reading.sequence(input).length, TOKENS_PER_CALL),
+      intoBlocks(
+        examples,
+        size,
+        (input) => copies * reading.sequence(input).length,
+        TOKENS_PER_CALL,
+      ),
     async run({ examples }, parameters, withGradient) {
       const sequences = examples.map(({ input }) => reading.sequence(input));
       const lengths = sequences.map((ids) => ids.length);

@@ -1,10 +1,10 @@
 /**
  * How a task LM reads an example while something about it is learnt: the ids of the rendered text,
- * with −1 … −P where virtual tokens stand, and whether the part before them can be cached.
+ * with −1 … −P where virtual tokens stand, and whether the part before them can be cached. Label words
+ * of several tokens are read in whole sequences, nothing cached.
  */
 import { type Layout, layoutOf } from '../environment/index.ts';
 import { labelWordsOf } from '../environment/label-words.ts';
-import { ConfigError } from '../errors.ts';
 import type { LanguageModel } from '../models/language-model.ts';
 import type { Task } from '../tasks/task.ts';
 
@@ -18,8 +18,10 @@ export interface ReadingOptions {
 }
 
 export interface Reading {
-  /** Vocabulary ids of the label words, one a class. */
+  /** Vocabulary ids of the label words, one a class; their first tokens, if `words` is there. */
   readonly labels: readonly number[];
+  /** All tokens of the label words, where some have several. */
+  readonly words?: readonly (readonly number[])[];
   sequence(input: string): number[];
   /** Index at which a sequence is answered. */
   answerPlace(ids: readonly number[]): number;
@@ -30,23 +32,18 @@ export interface Reading {
   };
 }
 
-/** @throws ConfigError when a label word is several tokens */
 export function readingOf(task: Task, lm: LanguageModel, options: ReadingOptions): Reading {
   const { tokenizer } = lm;
   const { kind } = lm.config;
   const layout = layoutOf(task, kind, tokenizer);
   const { words, isSingle } = labelWordsOf(task, kind, tokenizer);
-  if (!isSingle) {
-    const at = words.findIndex((ids) => ids.length > 1);
-    throw new ConfigError(
-      `label word "${task.classes[at]!.word}" is ${words[at]!.length} tokens for ${lm.name}, training needs words of one token, choose others in task.labels`,
-    );
-  }
   const labels = words.map(([id]) => id!);
   const { mask } = tokenizer.special;
   const answerPlace = (ids: readonly number[]) =>
     kind === 'masked' ? ids.indexOf(mask!) : ids.length - 1;
-  return { labels, answerPlace, ...placed(layout, lm, options) };
+  const { sequence, cached } = placed(layout, lm, options);
+  if (!isSingle) return { labels, words, answerPlace, sequence };
+  return { labels, answerPlace, sequence, ...(cached ? { cached } : {}) };
 }
 
 function placed(

@@ -9,11 +9,13 @@
  *   beside the weights.
  *
  * Losses are not averaged: gradients are those of the sum over all examples of the call, so that
- * calls can be added up. Left out: int8, and answers of several tokens.
+ * calls can be added up. Answers of several tokens are read by whole sequences alone (`words`). Left
+ * out: int8.
  */
 import {
   add,
   cast,
+  constant,
   equal,
   expand,
   float32,
@@ -156,6 +158,11 @@ export interface SequenceOptions extends TrainerOptions {
   /** P: in sequences, the ids −1 … −P stand for them. They are learnt under the name "virtual". */
   readonly virtualTokens?: number;
   readonly lora?: LoraOptions;
+  /**
+   * Label words of several tokens, one a class: each example is read once a class, with all but the
+   * last of the word's tokens behind it, and `labels` are not read. Causal LMs alone.
+   */
+  readonly words?: readonly (readonly number[])[] | undefined;
   /** Layers are computed again for the gradient: far less memory for a second forward pass. @default false */
   readonly recomputes?: boolean;
 }
@@ -184,6 +191,7 @@ export async function loadSequenceTrainer(
     withGradient = true,
     virtualTokens = 0,
     lora,
+    words: labelWords,
     recomputes = false,
     ...options
   }: SequenceOptions,
@@ -208,7 +216,9 @@ export async function loadSequenceTrainer(
     select: (t) => gather(t, rows),
     ...(recomputes ? { around: (y, layerInput) => recompute(y, [layerInput]) } : {}),
   });
-  const { losses, scores } = answered(model, w, hidden, over);
+  const { losses, scores } = labelWords
+    ? answeredInWords(model, w, hidden, { words: labelWords, over })
+    : answered(model, w, hidden, over);
   const names = Object.keys(leaves);
   const gradients = withGradient ? grad(reduceSum(losses), Object.values(leaves)) : [];
   const executable = await model.load(
@@ -226,15 +236,23 @@ export async function loadSequenceTrainer(
   return {
     shapes,
     async run(given, { places, labels, gold }, parameters) {
-      const all = lengthsOf(model, given);
-      const { ids, rows: B, length: T } = padRows(given);
+      const read = labelWords ? continued(given, labelWords) : given;
+      const all = lengthsOf(model, read);
+      const { ids, rows: B, length: T } = padRows(read);
+      const answersAt = labelWords
+        ? places.flatMap((place, e) =>
+            labelWords.flatMap((word, c) =>
+              word.map((_, i) => (e * labelWords.length + c) * T + place + i),
+            ),
+          )
+        : places.map((place, b) => b * T + place);
       const grid = (values: Float64Array) => int64(values, [B, T]);
       const feeds = {
         ids: grid(ids.map((id) => Math.max(0, id))),
         slots: grid(ids.map((id) => Math.max(0, -id))),
         positions: grid(ids.map((_, i) => i % T)),
         lengths: int64(all),
-        rows: int64(places.map((place, b) => b * T + place)),
+        rows: int64(answersAt),
         labels: int64(labels),
         gold: int64(gold),
         ...Object.fromEntries(names.map((n) => [n, float32(parameters[n]!, shapes[n]!)])),
@@ -251,6 +269,14 @@ export async function loadSequenceTrainer(
     },
     unload: () => executable.unload(),
   };
+}
+
+/** Each sequence once a word, with all of it but its last token. */
+function continued(
+  sequences: readonly (readonly number[])[],
+  words: readonly (readonly number[])[],
+): number[][] {
+  return sequences.flatMap((ids) => words.map((word) => [...ids, ...word.slice(0, -1)]));
 }
 
 /**
@@ -299,4 +325,27 @@ function answered(
   const logProbs = logSoftmax(over === 'labels' ? scores : architecture.head(w, hidden));
   const right = reshape(over === 'labels' ? gold : gather(labels, gold), ['S', 1]);
   return { losses: neg(reshape(takeAlong(logProbs, right), ['S'])), scores };
+}
+
+/**
+ * Scores [E, C] of label words of several tokens, the sums of their tokens' log-probabilities, from
+ * the hidden states [E·R, D] at which the R tokens of all words are foretold, and each loss [E].
+ */
+function answeredInWords(
+  { architecture }: LanguageModel,
+  w: Weights,
+  hidden: Tensor,
+  { words, over }: { words: readonly (readonly number[])[]; over: 'labels' | 'vocabulary' },
+): { losses: Tensor; scores: Tensor } {
+  const gold = input('gold', ['E'], 'int64');
+  const tokens = words.flat();
+  const [R, C] = [tokens.length, words.length];
+  const owners = words.flatMap((word, c) => word.flatMap(() => words.map((_, k) => +(k === c))));
+  const targets = expand(integers(tokens, [1, R]), ['E', R]);
+  const logProbs = logSoftmax(architecture.head(w, hidden)); // [E·R, V]
+  const taken = reshape(takeAlong(logProbs, reshape(targets, [-1, 1])), ['E', R], true);
+  const scores = matmul(taken, constant(owners, [R, C])); // [E, C]
+  const right = reshape(gold, ['E', 1]);
+  const answers = over === 'labels' ? logSoftmax(scores) : scores;
+  return { losses: neg(reshape(takeAlong(answers, right), ['E'])), scores };
 }
