@@ -111,6 +111,28 @@ const ran = (out: string) =>
   events(out).filter(({ kind, state }) => kind === 'cell' && state === 'running');
 
 describe('a grid of two methods and two seeds', () => {
+  it('costs only what is new when a method or a seed is added, unless what it depends on changed', async () => {
+    await configure();
+    await whetstone(...GRID);
+    const more = ['compare', 'w.yaml', '--json', '--methods', 'random,manual,evolution'];
+    const wider = await whetstone(...more, '--seeds', '3');
+    expect(wider.err).toBe('');
+    const keys = ran(wider.out).map(({ method, seed }) => `${method} ${seed}`);
+    expect(keys.sort()).toEqual([
+      'evolution 1',
+      'evolution 2',
+      'evolution 3',
+      'manual 3',
+      'random 3',
+    ]);
+    expect(events(wider.out).at(-1).rows.map((row: { seeds: number[] }) => row.seeds.length)).toEqual([3, 3, 3]); // biome-ignore format: one line
+    await configure({ methods: { random: { promptTokens: 2 } } });
+    const changed = await whetstone(...GRID);
+    expect(ran(changed.out).map(({ method }) => method)).toEqual(['random', 'random']);
+    await configure({ evaluations: 601 });
+    expect(ran((await whetstone(...GRID)).out).length).toBe(4);
+  });
+
   it('gives rows, pairs and a report; each cell is a run; asked again, nothing is paid', async () => {
     await configure();
     const first = await whetstone(...GRID);

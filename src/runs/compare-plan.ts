@@ -54,9 +54,8 @@ export function planOf(loaded: LoadedConfig, options: PlanOptions = {}): Plan {
     return { method, options: methodOptions };
   });
   const repetitions = repetitionsOf(config, options);
-  const { method: _, methods: __, seed: ___, ...rest } = config;
   const question = sha256Json({
-    config: { ...rest, task: pinned(config) },
+    config: questionOf(config),
     methods: methods
       .map(({ method, options: given }) => ({ name: method.name, options: given }))
       .sort((a, b) => (a.name < b.name ? -1 : 1)),
@@ -64,6 +63,12 @@ export function planOf(loaded: LoadedConfig, options: PlanOptions = {}): Plan {
     whetstone: versions().whetstone,
   });
   return { loaded, methods, repetitions, question };
+}
+
+/** What all cells of a comparison have in common. */
+export function questionOf(config: Config): object {
+  const { method: _, methods: __, seed: ___, ...rest } = config;
+  return { ...rest, task: pinned(config) };
 }
 
 /** The configuration of one cell, as `optimize` would take it. */

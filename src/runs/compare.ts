@@ -16,6 +16,7 @@ import { scoreSolutions } from './choose.ts';
 import type { CellEvent, CompareEvent, OnCompareEvent } from './compare-events.ts';
 import { type ComparedMethod, cellConfig, type Plan, taskOf } from './compare-plan.ts';
 import type { CellOutcome, CellTest, StoredCell } from './comparison-table.ts';
+import { earlierCells, type StoredPlan } from './earlier-cells.ts';
 import type { RunEvent } from './events.ts';
 import { splitScore } from './measure.ts';
 import {
@@ -180,15 +181,15 @@ function chooseComparison(
     });
   }
   const { loaded, methods, repetitions } = plan;
-  return store.comparisons.create({
-    question: plan.question,
-    hashes,
-    plan: {
-      config: loaded.config,
-      methods: methods.map(({ method, options }) => ({ name: method.name, options })),
-      repetitions,
-    },
-  });
+  const paid = fresh ? [] : earlierCells(store, plan, hashes);
+  const stored: StoredPlan = {
+    config: loaded.config,
+    methods: methods.map(({ method, options }) => ({ name: method.name, options })),
+    repetitions,
+  };
+  const id = store.comparisons.create({ question: plan.question, hashes, plan: stored });
+  for (const cell of paid) store.comparisons.putCell(id, cell);
+  return id;
 }
 
 const keyOf = (method: string, repetition: number): string => `${method} ${repetition}`;

@@ -51,6 +51,8 @@ export interface ComparisonTable {
   create(comparison: NewComparison): string;
   /** Those that asked the same, newest first. */
   find(question: string): StoredComparison[];
+  /** All, newest first. */
+  list(): StoredComparison[];
   cells(comparison: string): StoredCell[];
   /** Stores a cell, or replaces what was known of it. */
   putCell(comparison: string, cell: StoredCell): void;
@@ -98,13 +100,12 @@ export function createComparisonTable(
         const rows = database.prepare(
           'SELECT * FROM comparisons WHERE question = ? ORDER BY started DESC, id DESC',
         );
-        return (rows.all(question) as unknown as ComparisonRow[]).map((row) => ({
-          id: row.id,
-          question: row.question,
-          hashes: JSON.parse(row.hashes),
-          plan: JSON.parse(row.plan),
-          started: new Date(row.started),
-        }));
+        return (rows.all(question) as unknown as ComparisonRow[]).map(toComparison);
+      }),
+    list: () =>
+      read(() => {
+        const rows = database.prepare('SELECT * FROM comparisons ORDER BY started DESC, id DESC');
+        return (rows.all() as unknown as ComparisonRow[]).map(toComparison);
       }),
     cells: (comparison) =>
       read(() => {
@@ -132,5 +133,15 @@ export function createComparisonTable(
             cell.error ?? null,
           ),
       ),
+  };
+}
+
+function toComparison(row: ComparisonRow): StoredComparison {
+  return {
+    id: row.id,
+    question: row.question,
+    hashes: JSON.parse(row.hashes),
+    plan: JSON.parse(row.plan),
+    started: new Date(row.started),
   };
 }

@@ -45,6 +45,8 @@ export interface OptimizeOptions {
 
 /** Texts whose validation reward is looked at, and those of them that are scored again in float32. */
 const SEMIFINALISTS = 256;
+/** Tokens of all those texts: of long ones (demonstrations) fewer are looked at. */
+const SEMIFINAL_TOKENS = 8192;
 const FINALISTS = 16;
 
 export async function optimize(
@@ -300,7 +302,12 @@ export async function finalistsOf(
   { pool, tensors }: Found,
   { precision, count = FINALISTS }: { precision: Precision; count?: number },
 ): Promise<Solution[]> {
-  const texts = await shortlist(bench, pool.top(SEMIFINALISTS), { precision, count });
+  let tokens = 0;
+  const candidates = pool.top(SEMIFINALISTS).filter(({ prompt, template }, i) => {
+    tokens += (prompt.ids ?? bench.layout(template).prompt(prompt.text)).length;
+    return i < count || tokens <= SEMIFINAL_TOKENS;
+  });
+  const texts = await shortlist(bench, candidates, { precision, count });
   await bench.unload(precision);
   return [...texts, ...tensors];
 }

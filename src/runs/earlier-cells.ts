@@ -1,0 +1,63 @@
+/**
+ * Cells that another comparison has paid for: the same method with the same options, seed and budget on
+ * the same examples and models, by this version. So a method or a split that is added later costs
+ * itself alone.
+ */
+import { sha256Json } from '../util/hash.ts';
+import { type Plan, questionOf, type Repetition } from './compare-plan.ts';
+import type { StoredCell, StoredComparison } from './comparison-table.ts';
+import type { Config } from './config.ts';
+import { versions } from './optimize.ts';
+import type { RunStore } from './store.ts';
+
+/** What a comparison keeps of its plan. */
+export interface StoredPlan {
+  readonly config: Config;
+  readonly methods: readonly { readonly name: string; readonly options: unknown }[];
+  readonly repetitions: readonly Repetition[];
+}
+
+type Hashes = Readonly<Record<string, string>>;
+
+/** Cells of earlier comparisons that answer `plan`, under their places in it; the newest first. */
+export function earlierCells(store: RunStore, plan: Plan, hashes: Hashes): StoredCell[] {
+  const wanted = new Map<string, StoredCell>();
+  for (const comparison of store.comparisons.list()) {
+    const old = comparison.plan as StoredPlan;
+    if (sha256Json(questionOf(old.config)) !== sha256Json(questionOf(plan.loaded.config))) continue;
+    for (const cell of store.comparisons.cells(comparison.id)) {
+      const place = placeIn(plan, hashes, { cell, old, comparison });
+      if (place === undefined || wanted.has(place.key) || !isOfThisVersion(store, cell)) continue;
+      wanted.set(place.key, { ...cell, repetition: place.repetition });
+    }
+  }
+  return [...wanted.values()];
+}
+
+function placeIn(
+  { methods, repetitions }: Plan,
+  hashes: Hashes,
+  from: { cell: StoredCell; old: StoredPlan; comparison: StoredComparison },
+): { key: string; repetition: number } | undefined {
+  const { cell, old, comparison } = from;
+  if (cell.state !== 'done' && cell.state !== 'untested') return undefined;
+  const given = old.repetitions[cell.repetition];
+  const repetition = repetitions.findIndex((one) => sha256Json(one) === sha256Json(given));
+  const compared = methods.find(({ method }) => method.name === cell.method);
+  const options = old.methods.find(({ name }) => name === cell.method)?.options;
+  if (repetition < 0 || !compared || sha256Json(compared.options) !== sha256Json(options)) {
+    return undefined;
+  }
+  const models = compared.method.needs?.policyLm ? ['taskLm', 'policyLm'] : ['taskLm'];
+  const splits = ['train', 'validation', 'test'].map((name) => `split:${name}`);
+  const isSame =
+    models.every((name) => comparison.hashes[name] === hashes[name]) &&
+    splits.every(
+      (name) => comparison.hashes[`${cell.repetition} ${name}`] === hashes[`${repetition} ${name}`],
+    );
+  return isSame ? { key: `${cell.method} ${repetition}`, repetition } : undefined;
+}
+
+function isOfThisVersion(store: RunStore, { run }: StoredCell): boolean {
+  return run !== undefined && store.getRun(run).versions.whetstone === versions().whetstone;
+}
