@@ -31,6 +31,7 @@ const withoutDerivative: Record<string, string> = {
   elementCount: 'has no inputs',
   quantize: 'rounds; training runs in float32',
   int8Matmul: 'its activations are rounded; training runs in float32',
+  blockMatmul: 'its activations are rounded; training runs in float32',
 };
 /** Ops that declare another derivative than that of what they compute: they have their own test. */
 const declared = ['stopGradient'];

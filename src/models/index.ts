@@ -3,6 +3,13 @@ export type { Architecture, Attend, ModelConfig, WeightSpec, Weights } from './a
 export { architectures } from './architectures/index.ts';
 export { branches, sequences } from './attention.ts';
 export { type EmbeddingTable, loadEmbeddings } from './embeddings.ts';
+export {
+  type Generated,
+  type GenerateOptions,
+  type GenerateRequest,
+  type Generator,
+  loadGenerator,
+} from './generate.ts';
 export { LanguageModel, type OpenOptions } from './language-model.ts';
 export { type Beginnings, type Likelihood, loadLikelihood } from './likelihood.ts';
 export { listModels, modelFolder, type ResolvedModel, resolveModel } from './model-store.ts';

@@ -9,6 +9,7 @@ import { type Engine, type Executable, emitProgram, type Tensor } from '../tenso
 import type { OnProgress } from '../util/progress.ts';
 import type { Architecture, ModelConfig, WeightReader, Weights } from './architecture.ts';
 import { architectures } from './architectures/index.ts';
+import { blockSpecs, blockTensors } from './block-weights.ts';
 import { calibrate } from './calibrate.ts';
 import { configFromGguf, configFromJson } from './config-reader.ts';
 import { ggufReader } from './gguf-names.ts';
@@ -90,7 +91,12 @@ export class LanguageModel {
   async weights(precision: Precision = 'float32'): Promise<Weights> {
     const float32 = await this.file('float32');
     if (precision === 'float32') return weightsOf(this.config, float32);
-    return weightsOf(this.config, float32, await this.file('int8'));
+    const file = await this.file(precision);
+    return weightsOf(
+      this.config,
+      float32,
+      precision === 'int8' ? { int8: file } : { blocks: file },
+    );
   }
 
   /** Emits and loads a program over this model's weights. */
@@ -121,6 +127,9 @@ export class LanguageModel {
     const { reader } = this;
     if (precision === 'float32') {
       return { total: specs.length, tensors: () => float32Tensors(specs, reader) };
+    }
+    if (precision === 'int8-blocks') {
+      return { total: 2 * blockSpecs(specs).length, tensors: () => blockTensors(specs, reader) };
     }
     const maxima = await calibrate(this);
     const total = 2 * specs.filter(({ isLinear }) => isLinear).length;

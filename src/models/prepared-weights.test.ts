@@ -54,7 +54,9 @@ test('int8 smooths what is large in every row, behind a norm or by itself', asyn
   const norm: WeightSpec = { name: 'norm', shape: [3], load: (r) => r('norm') };
   const made = async (specs: WeightSpec[]) => {
     const out = new Map<string, { data: Float32Array | Int8Array }>();
-    for await (const t of int8Tensors(specs, matrix, new Map([['w', largest]]))) out.set(t.name, t);
+    for await (const { name, data } of int8Tensors(specs, matrix, new Map([['w', largest]]))) {
+      out.set(name, { data: data as Float32Array | Int8Array });
+    }
     return out;
   };
   const alone = await made([plain]); // s = [4, 1, 0.25] ** 0.6

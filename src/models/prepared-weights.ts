@@ -8,6 +8,7 @@ import { WeightsError } from '../errors.ts';
 import {
   abs,
   add,
+  blockMatmul,
   constant,
   type DType,
   div,
@@ -29,7 +30,11 @@ import type { OnProgress } from '../util/progress.ts';
 import type { ModelConfig, WeightReader, WeightSpec, Weights } from './architecture.ts';
 import type { WeightFile } from './weight-file.ts';
 
-export type Precision = 'float32' | 'int8';
+/**
+ * `int8`: linear layers in 8 bits, one scale a column, activations with one scale for all rows.
+ * `int8-blocks`: matrices in 8 bits by blocks of 32, activations row by row: for writing texts.
+ */
+export type Precision = 'float32' | 'int8' | 'int8-blocks';
 
 /** Raised when the layout of prepared files changes. */
 const LAYOUT = 2;
@@ -45,7 +50,7 @@ export interface PreparedTensor {
   readonly name: string;
   readonly dtype: DType;
   readonly shape: readonly number[];
-  readonly data: Float32Array | Int8Array;
+  readonly data: Float32Array | Int8Array | Uint8Array;
 }
 
 /** Folder name of a model's prepared files: changes with the checkpoint and with the layout. */
@@ -145,18 +150,18 @@ function byName(tensors: readonly WeightAttributes[]): PreparedFile {
   return new Map(tensors.map((tensor) => [tensor.name, tensor]));
 }
 
-/** The graph's view of prepared weights; linear layers come in int8 where `int8` is given. */
+/** The graph's view of prepared weights; matrices come as `int8` or `blocks` have them, if given. */
 export function weightsOf(
   config: ModelConfig,
   float32: PreparedFile,
-  int8?: PreparedFile,
+  { int8, blocks }: { int8?: PreparedFile; blocks?: PreparedFile } = {},
 ): Weights {
   const made = new Map<string, Tensor>();
   const get = (name: string) => {
     let tensor = made.get(name);
     if (!tensor) {
       // Norms before int8 layers stand in both files, smoothed in the one of int8.
-      const attributes = int8?.get(name) ?? float32.get(name);
+      const attributes = blocks?.get(name) ?? int8?.get(name) ?? float32.get(name);
       if (!attributes) throw new WeightsError(`weight "${name}" is not in the prepared file`);
       tensor = weight(attributes);
       made.set(name, tensor);
@@ -169,10 +174,14 @@ export function weightsOf(
     known.set(x, values);
     return values;
   };
-  const product = (x: Tensor, name: string) =>
-    int8?.has(name)
+  const product = (x: Tensor, name: string) => {
+    if (blocks?.has(`${name}.blocks`)) {
+      return blockMatmul(x, get(`${name}.blocks`), get(`${name}.scales`));
+    }
+    return int8?.has(name)
       ? int8Matmul(quantized(x), get(name), get(`${name}.scale`))
       : matmul(x, get(name), { transB: true });
+  };
   const linear = (x: Tensor, name: string) => {
     if (!int8?.has(`${name}.smooth`)) return product(x, name);
     // One 8-bit scale serves all rows: they are brought to one size before, and back after.

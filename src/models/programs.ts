@@ -23,6 +23,7 @@ import {
 import { embed, type ModelConfig, type Weights } from './architecture.ts';
 import { type LayerCache, MASKED, sequences, tree } from './attention.ts';
 import type { LanguageModel } from './language-model.ts';
+import { type LoraOptions, withLora } from './lora.ts';
 import type { Precision } from './prepared-weights.ts';
 import { groupByTree, type TokenTree, tokenTree } from './token-tree.ts';
 
@@ -144,11 +145,14 @@ export function cacheBytesPerToken(model: LanguageModel): number {
   return layers * 2 * kvHeads * headWidth * 4;
 }
 
+/** `adapter`: LoRA's factors by input name, when the program is made with `lora`. */
 export async function loadPrefiller(
   model: LanguageModel,
-  options: ProgramOptions = {},
+  { lora, ...options }: ProgramOptions & { lora?: LoraOptions | undefined } = {},
+  adapter: () => Readonly<Record<string, Kept>> = () => ({}),
 ): Promise<Prefiller> {
-  const w = await model.weights(options.precision);
+  const base = await model.weights(options.precision);
+  const w = lora ? withLora(base, model.architecture, lora).weights : base;
   const ids = input('ids', ['B', 'T'], 'int64');
   const positions = input('positions', ['B', 'T'], 'int64');
   const flat = (t: Tensor) => reshape(t, ['B*T']);
@@ -165,6 +169,7 @@ export async function loadPrefiller(
   // The last layer's output is not asked for, so it is not computed.
   const executable = await model.load(outputs, options);
   const names = Object.keys(outputs);
+  const needs = new Set(executable.program.inputs.map(({ name }) => name));
   return {
     async run(prefixes) {
       checkLengths(
@@ -175,7 +180,10 @@ export async function loadPrefiller(
       const { ids: padded, rows, length } = padRows(prefixes);
       const at = Float64Array.from({ length: rows * length }, (_, i) => i % length);
       const feeds = { ids: int64(padded, [rows, length]), positions: int64(at, [rows, length]) };
-      const tensors = await executable.run(feeds, { keep: names });
+      // Of the last layer's factors some may be of no use here.
+      const factors = Object.entries(adapter()).filter(([name]) => needs.has(name));
+      const given = { ...feeds, ...Object.fromEntries(factors) };
+      const tensors = await executable.run(given, { keep: names });
       return {
         lengths: prefixes.map((prefix) => prefix.length),
         length,

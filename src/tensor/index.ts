@@ -32,6 +32,7 @@ export { type Learner, loadLearner } from './learner.ts';
 export { crossEntropy } from './losses.ts';
 export { emitProgram, type Program } from './onnx.ts';
 export { type AttentionInputs, attention } from './ops/attention.ts';
+export { BLOCK, BLOCK_ZERO, blockMatmul } from './ops/block-matmul.ts';
 export * from './ops/elementwise.ts';
 export { ops } from './ops/index.ts';
 export * from './ops/matmul.ts';
@@ -39,6 +40,7 @@ export * from './ops/neural.ts';
 export { recompute } from './ops/recompute.ts';
 export * from './ops/reduce.ts';
 export * from './ops/shape.ts';
+export { topK } from './ops/top-k.ts';
 export * from './optimizers.ts';
 export { printGraph } from './print.ts';
 export {

@@ -187,6 +187,40 @@ export const kernels: Readonly<Record<string, Kernel>> = {
     const scalar = (v: number) => ({ data: Float64Array.of(v), shape: [] });
     return [levels, scalar(step), scalar(zero)];
   },
+  blockMatmul: ([x, matrix, scales]) => {
+    const [n, blocks, width] = matrix!.shape as [number, number, number];
+    const k = x!.shape.at(-1)!;
+    return [
+      fill([...x!.shape.slice(0, -1), n], (at) => {
+        const j = at.at(-1)!;
+        let sum = 0;
+        for (let l = 0; l < k; l++) {
+          const block = Math.floor(l / width);
+          const level = matrix!.data[(j * blocks + block) * width + (l % width)]! - 128;
+          sum += read(x!, [...at.slice(0, -1), l]) * level * scales!.data[j * blocks + block]!;
+        }
+        return sum;
+      }),
+    ];
+  },
+  topK: ([x], { attributes: { k } }) => {
+    const n = x!.shape.at(-1)!;
+    const shape = [...x!.shape.slice(0, -1), k];
+    const count = shape.reduce((a, b) => a * b, 1);
+    const [values, indices] = [new Float64Array(count), new Float64Array(count)];
+    for (let r = 0; r * n < x!.data.length; r++) {
+      const row = [...x!.data.subarray(r * n, (r + 1) * n)].map((value, i) => ({ value, i }));
+      row.sort((a, b) => b.value - a.value || a.i - b.i);
+      for (let i = 0; i < k; i++) {
+        values[r * k + i] = row[i]!.value;
+        indices[r * k + i] = row[i]!.i;
+      }
+    }
+    return [
+      { data: values, shape },
+      { data: indices, shape },
+    ];
+  },
   int8Matmul: ([levels, matrix, step, scales, zero]) => {
     const [k, n] = matrix!.shape as [number, number];
     return [

@@ -4,6 +4,7 @@
  */
 import { pathConsistency } from '../../src/methods/path-consistency.ts';
 import { type Dim, type Shape, sizeOf, sum } from '../../src/tensor/dims.ts';
+import { constantOp } from '../../src/tensor/graph.ts';
 import * as t from '../../src/tensor/index.ts';
 import { input, type Tensor, type Value, value } from '../../src/tensor/index.ts';
 import { attentionOp } from '../../src/tensor/ops/attention.ts';
@@ -308,6 +309,27 @@ export const opCases: Readonly<Record<string, readonly OpCase[]>> = Object.fromE
       'a matrix': (g) => {
         const matrix = bytes([3, -5, 127, -128, 64, 1], [3, 2]);
         return t.int8Matmul(t.quantize(g.real('B', 3)), matrix, g.positive(2));
+      },
+    },
+
+    // Whole numbers up to 127, which the kernel's 8 bits hold exactly.
+    blockMatmul: {
+      'rows that end within a block': (g) => {
+        const whole = (n: number) => t.cast(g.whole(120, 'B', n), 'float32');
+        const most = t.expand(t.constant(127), ['B', 1]);
+        const x = t.concat([whole(31), most, whole(7), most], -1); // [B, 40]
+        const levels = Uint8Array.from({ length: 3 * 64 }, (_, i) =>
+          i % 64 < 40 ? (i * 37) % 256 : 128,
+        );
+        const blocks = { data: levels, shape: [3, 2, 32], dtype: 'uint8' } as const;
+        const scales = t.constant([0.5, 0.25, 1, 2, 0.125, 0.5], [3, 2]);
+        return t.blockMatmul(x, t.apply1(constantOp, [], blocks), scales);
+      },
+    },
+    topK: {
+      'rows of two axes': (g) => {
+        const { values, indices } = t.topK(g.real('B', 2, 7), 3);
+        return [values, t.cast(indices, 'float32')];
       },
     },
 

@@ -110,7 +110,7 @@ export const gpt2: Architecture = {
   outputs: (w) => w.get('embedding'),
 
   head(w, hidden, ids) {
-    const table = this.outputs(w);
-    return matmul(hidden, ids ? gather(table, ids) : table, { transB: true });
+    if (!ids) return w.product(hidden, 'embedding');
+    return matmul(hidden, gather(this.outputs(w), ids), { transB: true });
   },
 };

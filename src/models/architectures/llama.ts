@@ -148,8 +148,8 @@ export const llama: Architecture = {
   outputs: (w) => w.get(w.config.hasTiedHead ? 'embedding' : 'head'),
 
   head(w, hidden, ids) {
-    const table = this.outputs(w);
-    return matmul(hidden, ids ? gather(table, ids) : table, { transB: true });
+    if (!ids) return w.product(hidden, w.config.hasTiedHead ? 'embedding' : 'head');
+    return matmul(hidden, gather(this.outputs(w), ids), { transB: true });
   },
 };
 
