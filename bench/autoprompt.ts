@@ -104,6 +104,7 @@ function contextOf(environment: Environment): MethodContext {
     pool: new CandidatePool(),
     propose: refuse,
     createPolicy: refuse,
+    policyLm: refuse,
     warn: () => {},
     signal: undefined,
   };

@@ -1,6 +1,7 @@
 /** `npm run --silent bench -- NAME …`: one JSON line a benchmark. */
 import { parseArgs } from 'node:util';
 import { ConfigError, exitCodeOf } from '../src/errors.ts';
+import type { Precision } from '../src/models/prepared-weights.ts';
 
 try {
   const { positionals, values } = parseArgs({
@@ -12,6 +13,7 @@ try {
       steps: { type: 'string', default: '150' },
       tokens: { type: 'string', default: '768' },
       seeds: { type: 'string', default: '5' },
+      precision: { type: 'string', default: 'float32' },
       table: { type: 'boolean', default: false },
       json: { type: 'boolean', default: true },
     },
@@ -47,6 +49,14 @@ try {
     'token-gradient': async () => {
       const { benchTokenGradient } = await import('./token-gradient.ts');
       print(await benchTokenGradient(model, data(), Number(values.prompts)));
+    },
+    generate: async () => {
+      const { benchGenerate } = await import('./generate.ts');
+      print(await benchGenerate(model));
+    },
+    grpo: async () => {
+      const { benchGrpo } = await import('./grpo.ts');
+      print(await benchGrpo(model, values.precision as Precision));
     },
     triad: async () => {
       const { benchTriad } = await import('./triad.ts');

@@ -112,6 +112,7 @@ async function runArm(arm: Arm & { restores: number }, s: Setting): Promise<Repo
     pool: new CandidatePool(),
     createPolicy: (options: object) =>
       Policy.create(s.lm, s.actions, '', { ...options, rng: rng.fork('policy') }),
+    policyLm: async () => s.lm,
     warn: () => {
       hasWarned = true;
     },

@@ -66,6 +66,7 @@ async function run(options: object, steps: number) {
     budget: new Budget({}, () => 0),
     pool: new CandidatePool(),
     createPolicy: (o: object) => Policy.create(lm, actions, '', { ...o, rng: rng.fork('policy') }),
+    policyLm: async () => lm,
     warn: (message: string) => warnings.push(message),
   };
   const softQ = methods['soft-q'];

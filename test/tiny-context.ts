@@ -128,6 +128,7 @@ export function tinyContext(
     createPolicy: () => {
       throw new Error('this context has no policy');
     },
+    policyLm: async () => taskLm,
     warn: () => {},
     signal: undefined,
   };

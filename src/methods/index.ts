@@ -3,6 +3,7 @@ import { autoprompt } from './autoprompt.ts';
 import { evolution } from './evolution.ts';
 import { fewShot } from './few-shot.ts';
 import { fineTune } from './fine-tune.ts';
+import { grpo } from './grpo.ts';
 import { manual } from './manual.ts';
 import { policyGradient } from './policy-gradient.ts';
 import { random } from './random.ts';
@@ -12,6 +13,7 @@ import { softQ } from './soft-q.ts';
 export const methods = {
   'soft-q': softQ,
   'policy-gradient': policyGradient,
+  grpo,
   autoprompt,
   manual,
   'few-shot': fewShot,

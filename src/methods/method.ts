@@ -41,6 +41,10 @@ export interface MethodContext {
   propose(solution: TensorSolution): void;
   /** A fresh policy over the task LM's vocabulary, reading the task's description. */
   createPolicy(options: Omit<PolicyOptions, 'rng'>): Promise<Policy>;
+  /** The LM that writes prompts, for methods that train it by themselves. */
+  policyLm(): Promise<LanguageModel>;
+  /** Keeps files beside the result, such as a policy's weights; `save` gets a folder, returns the files. */
+  keep?(save: (folder: string) => Promise<readonly string[]>): Promise<void>;
   /** Says what the user should know; the run goes on. */
   warn(message: string): void;
   /** Aborted: end after the work in hand. */

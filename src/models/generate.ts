@@ -30,8 +30,8 @@ export interface Generated {
   readonly text: string;
   /** ln P of each id under the model's whole distribution at temperature 1. */
   readonly logProbs: readonly number[];
-  /** ln P of the token that ended the text, where one did. */
-  readonly endLogProb?: number;
+  /** The token that ended the text, where one did, and its ln P. */
+  readonly end?: { readonly id: number; readonly logProb: number };
   readonly finish: 'stop' | 'length';
 }
 
@@ -205,7 +205,7 @@ class Writing {
   private readonly rng: Rng;
   private readonly ids: number[] = [];
   private readonly logProbs: number[] = [];
-  private endLogProb: number | undefined;
+  private end: { readonly id: number; readonly logProb: number } | undefined;
   private text: string | undefined;
   /** Tokens whose text surely holds a stop text that has just been written. */
   private readonly lookBack: number;
@@ -229,7 +229,7 @@ class Writing {
 
   take({ id, logProb }: { id: number; logProb: number }, ends: ReadonlySet<number>): void {
     if (ends.has(id)) {
-      this.endLogProb = logProb;
+      this.end = { id, logProb };
       this.finish = 'stop';
       return;
     }
@@ -251,9 +251,9 @@ class Writing {
   }
 
   result(): Generated {
-    const { ids, logProbs, endLogProb, finish = 'length' } = this;
+    const { ids, logProbs, end, finish = 'length' } = this;
     const text = this.text ?? this.model.tokenizer.decode(ids);
-    return { ids, text, logProbs, finish, ...(endLogProb === undefined ? {} : { endLogProb }) };
+    return { ids, text, logProbs, finish, ...(end ? { end } : {}) };
   }
 }
 

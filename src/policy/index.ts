@@ -8,5 +8,15 @@ export {
   perplexityOf,
   type Reading,
 } from './fluency.ts';
+export {
+  type ContextPart,
+  contextParts,
+  drawExamples,
+  type MessageOptions,
+  messagesFor,
+  type PolicyContext,
+  type ShownExample,
+} from './messages.ts';
 export { type Episode, type Learner, type Plan, Policy, type PolicyOptions } from './policy.ts';
 export { sampleAction } from './sampling.ts';
+export { asPrompt, PromptWriter, type WriterOptions, type WrittenPrompt } from './writer.ts';

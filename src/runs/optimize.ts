@@ -79,7 +79,9 @@ export async function optimize(
     emit({ kind: 'progress', phase: 'preparing the search', done: 0, unit: 'steps' });
     const plan = timePlan(bench, yardsticks.pace, ends);
     const limited = withinTime(config, plan, emit);
-    const found = await search({ bench, config: limited, method, methodOptions, emit, signal });
+    const artifactFolder = store.artifactFolder(runId);
+    const searching = { bench, config: limited, method, methodOptions, emit, signal };
+    const found = await search({ ...searching, artifactFolder });
     const scoring = { bench, emit, signal: afterSearch(signal) };
     const result = await conclude({
       ...scoring,
@@ -252,7 +254,8 @@ export async function describeChosen(
   { solution, train, validation, fluency }: Chosen,
 ): Promise<Untested> {
   const isText = solution.kind === 'text';
-  const files = isText ? [] : await solution.save(c.store.artifactFolder(c.runId));
+  const saved = isText ? [] : await solution.save(c.store.artifactFolder(c.runId));
+  const files = [...c.found.files, ...saved];
   const template = isText ? solution.template : undefined;
   return {
     kind: 'result',

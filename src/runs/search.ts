@@ -30,12 +30,16 @@ export interface SearchOptions {
   readonly signal: AbortSignal | undefined;
   /** Whether an interrupted search ends with what it has, or throws. @default true */
   readonly keepsPartial?: boolean;
+  /** Where files go that a method keeps beside its result. @default none are kept */
+  readonly artifactFolder?: string;
 }
 
 /** What a search puts forward, and what it cost. */
 export interface Found {
   readonly pool: CandidatePool;
   readonly tensors: readonly TensorSolution[];
+  /** Kept beside the result. */
+  readonly files: readonly string[];
   readonly evaluations: number;
   readonly seconds: number;
 }
@@ -54,6 +58,7 @@ export async function search(options: SearchOptions): Promise<Found> {
   const budget = new Budget(config.budget, spent, { signal });
   const pool = new CandidatePool();
   const tensors: TensorSolution[] = [];
+  const files: string[] = [];
   const context: MethodContext = {
     task,
     environment,
@@ -72,6 +77,10 @@ export async function search(options: SearchOptions): Promise<Found> {
     pool,
     propose: (solution) => tensors.push(solution),
     createPolicy: (o) => bench.policy(o, rng.fork('policy')),
+    policyLm: () => bench.policyLm(),
+    keep: async (save) => {
+      if (options.artifactFolder !== undefined) files.push(...(await save(options.artifactFolder)));
+    },
     warn: (message) => emit({ kind: 'warning', message }),
     signal,
   };
@@ -98,7 +107,7 @@ export async function search(options: SearchOptions): Promise<Found> {
       `the budget of ${describeBudget(config)} ended before ${method.name} had a result, give it more`,
     );
   }
-  return { pool, tensors, evaluations: budget.evaluations, seconds: budget.seconds };
+  return { pool, tensors, files, evaluations: budget.evaluations, seconds: budget.seconds };
 }
 
 /** "10 minutes or 5,000 evaluations". */

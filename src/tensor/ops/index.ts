@@ -11,17 +11,7 @@ import * as reduce from './reduce.ts';
 import * as shape from './shape.ts';
 import * as topK from './top-k.ts';
 
-const rooms = [
-  elementwise,
-  reduce,
-  shape,
-  matmul,
-  blockMatmul,
-  neural,
-  attention,
-  recompute,
-  topK,
-];
+const rooms = [elementwise, reduce, shape, matmul, blockMatmul, neural, attention, recompute, topK];
 
 /** All ops with a record, by name. */
 export const ops: ReadonlyMap<string, Op> = new Map(

@@ -1,0 +1,68 @@
+/**
+ * What a policy LM that writes prompts in words is asked: a message made of the parts of a context
+ * that it conditions on. Which parts a policy was trained on is recorded with it, since it writes
+ * well for those alone.
+ */
+import type { ChatMessage } from '../models/chat-template.ts';
+import type { Task } from '../tasks/task.ts';
+import type { Rng } from '../util/rng.ts';
+
+export const contextParts = ['description', 'examples', 'conversation', 'question'] as const;
+export type ContextPart = (typeof contextParts)[number];
+
+export interface ShownExample {
+  readonly input: string;
+  readonly answer: string;
+}
+
+/** What may be known when a prompt is wanted; all of it is optional. */
+export interface PolicyContext {
+  readonly description?: string | undefined;
+  readonly examples?: readonly ShownExample[] | undefined;
+  /** Earlier turns, first to last. */
+  readonly conversation?: readonly ChatMessage[] | undefined;
+  /** What is to be answered with the prompt that is written. */
+  readonly question?: string | undefined;
+}
+
+export interface MessageOptions {
+  /** What is put into the message, where the context has it. @default all */
+  readonly parts?: readonly ContextPart[];
+  /** Most words that the prompt should have. */
+  readonly words: number;
+}
+
+/** One message of the user, since not every template knows a system. */
+export function messagesFor(
+  context: PolicyContext,
+  { parts = contextParts, words }: MessageOptions,
+): ChatMessage[] {
+  const shown = {
+    description: context.description?.trim() && `Task: ${context.description.trim()}`,
+    examples: context.examples
+      ?.map(({ input, answer }) => `Text: ${input}\nAnswer: ${answer}`)
+      .join('\n\n'),
+    conversation:
+      context.conversation?.length &&
+      `Conversation so far:\n${context.conversation.map((m) => `${m.role}: ${m.content.trim()}`).join('\n')}`,
+    question: context.question?.trim() && `Question: ${context.question.trim()}`,
+  };
+  const blocks = parts.flatMap((part) => shown[part] || []);
+  const request = `Write a prompt of at most ${words} words that makes a language model answer this correctly. Reply with the prompt alone.`;
+  return [{ role: 'user', content: [...blocks, request].join('\n\n') }];
+}
+
+/** Characters of an example that is shown. */
+const MOST_CHARACTERS = 200;
+
+/** One example of each of up to four classes, drawn anew each time; long ones are left out. */
+export function drawExamples(task: Task, rng: Rng): ShownExample[] {
+  const classes = rng.shuffle(task.classes.map((_, label) => label)).slice(0, 4);
+  return classes.flatMap((label) => {
+    const fitting = task.train.filter(
+      (e) => e.label === label && e.input.length <= MOST_CHARACTERS,
+    );
+    const example = fitting[rng.integer(fitting.length)];
+    return example ? [{ input: example.input, answer: task.classes[label]!.word }] : [];
+  });
+}
