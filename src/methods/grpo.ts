@@ -35,7 +35,7 @@ import { humanCandidates } from './human-prompts.ts';
 import { saveLora } from './lora-file.ts';
 import { type MethodContext, method } from './method.ts';
 import { imitation, objectives } from './objectives.ts';
-import { examplesPerStep, minibatch } from './policy-loop.ts';
+import { examplesPerStep, minibatch, stepEvaluations } from './policy-loop.ts';
 
 const options = z.strictObject({
   name: z.literal('grpo').default('grpo'),
@@ -103,8 +103,7 @@ export const grpo = method({
   summary: 'LoRA on a policy LM that writes prompts in words, trained by GRPO, RLOO or REINFORCE.',
   options,
   needs: { policyLm: true },
-  leastEvaluations: ({ groups, groupSize, examplesPerStep }, examples) =>
-    groups * groupSize * Math.min(examplesPerStep, examples),
+  leastEvaluations: (o, task) => stepEvaluations({ ...o, batchSize: o.groups * o.groupSize }, task),
   async *run(context, o) {
     const lm = await context.policyLm();
     const lora = { rank: o.rank, alpha: o.alpha, layers: o.layers };

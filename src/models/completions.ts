@@ -195,7 +195,7 @@ async function completionGraph(model: LanguageModel, lora: LoraOptions) {
     return concat([first, toTexts(queries![1]!, keys![1]!, values![1]!, options)], 0);
   };
   const x = embed(architecture, w, { ids, positions: at });
-  const hidden = architecture.forward(w, x, at, attend, (t) => gather(t, rows));
+  const hidden = architecture.forward(w, x, at, attend, { select: (t) => gather(t, rows) });
   // Not a logsumexp: the engine's loses digits over a whole vocabulary.
   const logProbs = takeAlong(logSoftmax(architecture.head(w, hidden)), targets);
   return { logProbs: reshape(logProbs, ['S']), leaves };
