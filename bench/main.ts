@@ -11,6 +11,7 @@ try {
       prompts: { type: 'string', default: '64' },
       steps: { type: 'string', default: '150' },
       seeds: { type: 'string', default: '5' },
+      calls: { type: 'string', default: '10000' },
       table: { type: 'boolean', default: false },
       json: { type: 'boolean', default: true },
     },
@@ -42,6 +43,10 @@ try {
     'token-gradient': async () => {
       const { benchTokenGradient } = await import('./token-gradient.ts');
       print(await benchTokenGradient(model, data(), Number(values.prompts)));
+    },
+    api: async () => {
+      const { benchApi } = await import('./api.ts');
+      print(await benchApi(Number(values.calls)));
     },
     triad: async () => {
       const { benchTriad } = await import('./triad.ts');

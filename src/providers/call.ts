@@ -17,6 +17,8 @@ import type { Completion } from './text-model.ts';
 import { estimateTokens, type TokenEstimate } from './token-estimate.ts';
 import { asResponse, ConnectionFailure, type HttpAnswer, type Send } from './transport.ts';
 
+const READING_MS = 100;
+
 /** What all calls to one model share. */
 export interface Line {
   readonly who: Omit<Identity, 'hasAnswered'>;
@@ -156,7 +158,11 @@ export class Attempt {
       ticket.cancel();
       throw error;
     }
-    const timer = setTimeout(() => this.#controller.abort(this.#timeout()), patience.timeoutMs);
+    // A process that stood still finds its timers due before it reads the answers that came meanwhile:
+    // the second timer leaves time to read them, so that a paid answer is not thrown away.
+    let timer = setTimeout(() => {
+      timer = setTimeout(() => this.#controller.abort(this.#timeout()), READING_MS);
+    }, patience.timeoutMs);
     try {
       const headers = init.headers as Record<string, string>;
       const { signal } = this.#controller;

@@ -43,28 +43,40 @@ const IDLE_SOCKET_MS = 4000;
 /** A sender with its own connections, kept open between requests until `close`. */
 export function createSender(): { readonly send: Send; close(): void } {
   const settings = { keepAlive: true, timeout: IDLE_SOCKET_MS, scheduling: 'lifo' as const };
-  const agents = { http: new http.Agent(settings), https: new https.Agent(settings) };
+  const targets = new Map<string, Target>();
   return {
-    send: (request) => post(request, agents),
+    send: (request) => {
+      const target = targets.get(request.url) ?? targetOf(request.url, settings);
+      targets.set(request.url, target);
+      return post(request, target);
+    },
     close: () => {
-      agents.http.destroy();
-      agents.https.destroy();
+      for (const { agent } of targets.values()) agent.destroy();
     },
   };
 }
 
-function post(
-  { url, headers, body, signal }: HttpRequest,
-  agents: { readonly http: http.Agent; readonly https: https.Agent },
-): Promise<HttpAnswer> {
+/** An address, taken apart once. */
+interface Target {
+  readonly isTls: boolean;
+  readonly agent: http.Agent;
+  readonly place: { readonly host: string; readonly port: string; readonly path: string };
+}
+
+function targetOf(address: string, settings: http.AgentOptions): Target {
+  const url = new URL(address);
+  const isTls = url.protocol === 'https:';
+  const agent = isTls ? new https.Agent(settings) : new http.Agent(settings);
+  const host = url.hostname.replace(/^\[(.*)\]$/, '$1');
+  return { isTls, agent, place: { host, port: url.port, path: url.pathname + url.search } };
+}
+
+function post({ headers, body, signal }: HttpRequest, target: Target): Promise<HttpAnswer> {
   return new Promise((resolve, reject) => {
-    const isTls = url.startsWith('https:');
-    const bytes = Buffer.from(body);
-    const request = (isTls ? https : http).request(url, {
-      method: 'POST',
-      agent: isTls ? agents.https : agents.http,
-      headers: { ...headers, 'content-length': bytes.length, 'accept-encoding': 'identity' },
-    });
+    const { isTls, agent, place } = target;
+    const length = { 'content-length': Buffer.byteLength(body), 'accept-encoding': 'identity' };
+    const settings = { ...place, agent, method: 'POST', headers: { ...headers, ...length } };
+    const request = (isTls ? https : http).request(settings);
     let isConnected = false;
     const finish = (end: () => void) => {
       signal.removeEventListener('abort', onAbort);
@@ -98,7 +110,7 @@ function post(
       });
     });
     if (signal.aborted) onAbort();
-    else request.end(bytes);
+    else request.end(body); // as text it leaves in one piece with the head
   });
 }
 
