@@ -3,9 +3,9 @@
  * side by side as the scheduler lets, every answer kept the moment it is there. What one request
  * suffers stays with it; what no request can escape ends the batch, after what is under way.
  */
-import { setMaxListeners } from 'node:events';
+import { once, setMaxListeners } from 'node:events';
 import { isAbort, NetworkError, WhetstoneError } from '../errors.ts';
-import { ask, Hopeless, type Line } from './call.ts';
+import { ask, type BatchSignals, Hopeless, type Line } from './call.ts';
 import { CallFailure } from './failures.ts';
 import { type Ask, type ResponseCache, responseKey } from './response-cache.ts';
 import type { CompleteOptions, Completion, Failure } from './text-model.ts';
@@ -13,16 +13,19 @@ import type { CompleteOptions, Completion, Failure } from './text-model.ts';
 /** Failures in a row, of calls that nothing cures, after which a batch is given up. */
 const FAILURES_IN_A_ROW = 10;
 
-export interface Batch {
+/** A model as its batches see it. */
+export interface ApiLm {
   readonly line: Line;
   /** The model's key. */
   readonly key: string;
   readonly cache: ResponseCache;
+  /** Questions that are being asked, so that batches side by side pay for each once. */
+  readonly asking: Map<string, Promise<Completion>>;
 }
 
 /** Answers in the order of the requests; throws as `TextModel.complete` does. */
 export async function answerAll(
-  { line, key, cache }: Batch,
+  { line, key, cache, asking }: ApiLm,
   requests: readonly Ask[],
   options: CompleteOptions = {},
 ): Promise<(Completion | Failure)[]> {
@@ -52,17 +55,26 @@ export async function answerAll(
     halt.abort(end);
   };
 
+  const askAndKeep = async (q: Question, signals: BatchSignals) => {
+    const answer = await ask(line, q.request, signals);
+    await cache.set(q.key, answer);
+    return answer;
+  };
+
   const worker = async () => {
     for (let q = questions[next++]; q && !end; q = questions[next++]) {
       try {
-        const kept = await cache.get(q.key);
+        let kept = await cache.get(q.key);
+        const theirs = kept ? undefined : asking.get(q.key);
+        if (theirs) kept = await shared(theirs, halt.signal);
         if (kept) {
           line.ledger.cached(line.role);
           place({ ...kept, isCached: true }, q.places);
           continue;
         }
-        const answer = await ask(line, q.request, { halt: halt.signal, underWay });
-        await cache.set(q.key, answer);
+        const ours = askAndKeep(q, { halt: halt.signal, underWay });
+        asking.set(q.key, ours);
+        const answer = await ours.finally(() => asking.delete(q.key));
         inARow = 0;
         place(answer, q.places);
       } catch (error) {
@@ -94,6 +106,12 @@ export async function answerAll(
   signal?.throwIfAborted();
   if (end) throw end instanceof WhetstoneError || isAbort(end) ? end : internal(end);
   return answers;
+}
+
+/** The answer that another batch is just getting; undefined where it gets none. */
+function shared(theirs: Promise<Completion>, halt: AbortSignal): Promise<Completion | undefined> {
+  const halted = once(halt, 'abort').then(() => Promise.reject(halt.reason));
+  return Promise.race([theirs.catch(() => undefined), halted]);
 }
 
 interface Question {

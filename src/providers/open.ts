@@ -2,7 +2,7 @@
 import { ConfigError, NetworkError } from '../errors.ts';
 import type { Environment } from '../util/data-folder.ts';
 import { sha256, sha256Json } from '../util/hash.ts';
-import { answerAll, type Batch } from './api-model.ts';
+import { type ApiLm, answerAll } from './api-model.ts';
 import type { Attempt, Line } from './call.ts';
 import { labelScores } from './label-scores.ts';
 import type { Ledger, Role } from './ledger.ts';
@@ -75,13 +75,18 @@ export function openTextModel(
     calls,
   };
   const cache = options.cache ?? memoryCache();
-  const batch: Batch = { line, cache, key: keyOf(name, { model, provider, baseUrl }) };
+  const lm: ApiLm = {
+    line,
+    cache,
+    key: keyOf(name, { model, provider, baseUrl }),
+    asking: new Map(),
+  };
   return {
     name,
-    key: batch.key,
+    key: lm.key,
     contextLength: model.contextLength,
-    complete: (requests, settings) => answerAll(batch, requests, settings),
-    ...(provider.logProbs ? { score: scorer(batch, provider.logProbs.most) } : {}),
+    complete: (requests, settings) => answerAll(lm, requests, settings),
+    ...(provider.logProbs ? { score: scorer(lm, provider.logProbs.most) } : {}),
     close: async () => {
       sender?.close();
       shared.release();
@@ -89,14 +94,14 @@ export function openTextModel(
   };
 }
 
-function scorer(batch: Batch, alternatives: number): NonNullable<TextModel['score']> {
+function scorer(lm: ApiLm, alternatives: number): NonNullable<TextModel['score']> {
   return async (requests, settings) => {
     const asks = requests.map(({ messages }) => ({ messages, maxTokens: 1, alternatives }));
-    const answers = await answerAll(batch, asks, settings);
+    const answers = await answerAll(lm, asks, settings);
     return answers.map((answer, i) => {
       if ('error' in answer) return answer;
       if (answer.alternatives) return labelScores(answer, answer.alternatives, requests[i]!.labels);
-      const { name } = batch.line.who;
+      const { name } = lm.line.who;
       return { error: new NetworkError(`${name}: the answer holds no log-probabilities`) };
     });
   };
