@@ -519,6 +519,30 @@ describe('bad input', () => {
   });
 });
 
+describe("somebody's own fetch", () => {
+  it('carries every request, and its failures are told as those of our transport', async () => {
+    let sent = 0;
+    const counting: typeof fetch = (url, init) => {
+      sent++;
+      return fetch(url, init);
+    };
+    const { ask, ledger, server } = await bench(
+      openaiFormat,
+      ({ number }) => (number === 0 ? { cut: { text: 'Hi' } } : HI),
+      { fetch: counting },
+    );
+    expect(await ask('a')).toMatchObject({ text: 'Hi there' });
+    expect(sent).toBe(2);
+    expect(ledger.unconfirmed.calls).toBe(1);
+    const { baseUrl } = server;
+    await server.close();
+    const reference = { provider: 'openai-compatible', model: 'gone', baseUrl };
+    const nobody = openTextModel(reference, { env: {}, ledger, fetch: counting });
+    open.push(nobody);
+    await expect(nobody.complete([request('a')])).rejects.toThrow(/v1 refuses connections/);
+  });
+});
+
 describe('docs/providers.md', () => {
   const page = readFileSync(new URL('../docs/providers.md', import.meta.url), 'utf8');
   it.each(Object.values(providers))(

@@ -5,7 +5,7 @@
  */
 import { once, setMaxListeners } from 'node:events';
 import { isAbort, NetworkError, WhetstoneError } from '../errors.ts';
-import { ask, type BatchSignals, Hopeless, type Line } from './call.ts';
+import { ask, Hopeless, type Line } from './call.ts';
 import { CallFailure } from './failures.ts';
 import { type Ask, type ResponseCache, responseKey } from './response-cache.ts';
 import type { CompleteOptions, Completion, Failure } from './text-model.ts';
@@ -25,87 +25,123 @@ export interface ApiLm {
 
 /** Answers in the order of the requests; throws as `TextModel.complete` does. */
 export async function answerAll(
-  { line, key, cache, asking }: ApiLm,
+  lm: ApiLm,
   requests: readonly Ask[],
   options: CompleteOptions = {},
-): Promise<(Completion | Failure)[]> {
+): Promise<readonly (Completion | Failure)[]> {
   const { signal, onProgress } = options;
   signal?.throwIfAborted();
-  const answers = new Array<Completion | Failure>(requests.length);
-  const questions = group(requests, key);
-  const halt = new AbortController();
-  setMaxListeners(0, halt.signal);
-  const underWay = new Set<AbortController>();
-  let next = 0;
-  let done = 0;
-  let inARow = 0;
-  let end: Error | undefined;
-
-  const place = (answer: Completion | Failure, places: readonly number[]) => {
-    const again = 'error' in answer ? answer : { ...answer, isCached: true };
-    places.forEach((at, i) => {
-      answers[at] = i === 0 ? answer : again;
-      if (i > 0 && !('error' in answer)) line.ledger.cached(line.role);
-    });
-    done += places.length;
-    onProgress?.(done, line.scheduler.waitingFor());
-  };
-  const finish = (error: Error) => {
-    end ??= error;
-    halt.abort(end);
-  };
-
-  const askAndKeep = async (q: Question, signals: BatchSignals) => {
-    const answer = await ask(line, q.request, signals);
-    await cache.set(q.key, answer);
-    return answer;
-  };
-
-  const worker = async () => {
-    for (let q = questions[next++]; q && !end; q = questions[next++]) {
-      try {
-        let kept = await cache.get(q.key);
-        const theirs = kept ? undefined : asking.get(q.key);
-        if (theirs) kept = await shared(theirs, halt.signal);
-        if (kept) {
-          line.ledger.cached(line.role);
-          place({ ...kept, isCached: true }, q.places);
-          continue;
-        }
-        const ours = askAndKeep(q, { halt: halt.signal, underWay });
-        asking.set(q.key, ours);
-        const answer = await ours.finally(() => asking.delete(q.key));
-        inARow = 0;
-        place(answer, q.places);
-      } catch (error) {
-        if (!(error instanceof CallFailure)) {
-          finish(error instanceof Hopeless ? error.error : (error as Error));
-          return;
-        }
-        place({ error: error.error }, q.places);
-        if (error.kind !== 'long' && ++inARow >= FAILURES_IN_A_ROW) {
-          finish(new NetworkError(`${error.message} (${inARow} requests in a row failed)`));
-        }
-      }
-    }
-  };
-
-  const stop = () => {
-    finish(signal!.reason as Error);
-    for (const controller of underWay) controller.abort(signal!.reason);
-  };
+  const batch = new Batch(lm, requests, onProgress);
+  const stop = () => batch.stop(signal!.reason);
   signal?.addEventListener('abort', stop, { once: true });
-  const unwatch = onProgress && line.scheduler.watch((reason) => onProgress(done, reason));
+  const unwatch = onProgress && lm.line.scheduler.watch((why) => onProgress(batch.done, why));
   try {
-    const count = Math.min(line.scheduler.concurrency, questions.length);
-    await Promise.all(Array.from({ length: count }, worker));
+    await batch.run();
   } finally {
     signal?.removeEventListener('abort', stop);
     unwatch?.();
   }
   signal?.throwIfAborted();
-  if (end) throw end instanceof WhetstoneError || isAbort(end) ? end : internal(end);
-  return answers;
+  return batch.answers;
+}
+
+/** The requests of one `complete`, while they are answered. */
+class Batch {
+  readonly answers: (Completion | Failure)[];
+  done = 0;
+  readonly #lm: ApiLm;
+  readonly #questions: readonly Question[];
+  readonly #onProgress: CompleteOptions['onProgress'];
+  readonly #halt = new AbortController();
+  readonly #underWay = new Set<AbortController>();
+  #next = 0;
+  #failuresInARow = 0;
+  #end: Error | undefined;
+
+  constructor(lm: ApiLm, requests: readonly Ask[], onProgress: CompleteOptions['onProgress']) {
+    this.#lm = lm;
+    this.#questions = group(requests, lm.key);
+    this.#onProgress = onProgress;
+    this.answers = new Array(requests.length);
+    setMaxListeners(0, this.#halt.signal);
+  }
+
+  async run(): Promise<void> {
+    const count = Math.min(this.#lm.line.scheduler.concurrency, this.#questions.length);
+    await Promise.all(Array.from({ length: count }, () => this.#work()));
+    const end = this.#end;
+    if (!end) return;
+    if (end instanceof WhetstoneError || isAbort(end)) throw end;
+    throw new WhetstoneError(`internal: ${end.message}`, { cause: end });
+  }
+
+  /** Ends all at once, what is under way too. */
+  stop(reason: Error): void {
+    this.#finish(reason);
+    for (const controller of this.#underWay) controller.abort(reason);
+  }
+
+  /** Sends nothing more; what is under way is waited for. */
+  #finish(error: Error): void {
+    this.#end ??= error;
+    this.#halt.abort(this.#end);
+  }
+
+  async #work(): Promise<void> {
+    while (this.#next < this.#questions.length && !this.#end) {
+      const question = this.#questions[this.#next++]!;
+      try {
+        this.#place(await this.#answer(question), question.places);
+      } catch (error) {
+        if (error instanceof CallFailure) this.#fail(error, question.places);
+        else this.#finish(error instanceof Hopeless ? error.error : (error as Error));
+      }
+    }
+  }
+
+  async #answer(question: Question): Promise<Completion> {
+    const { cache, asking } = this.#lm;
+    const { key } = question;
+    let kept = await cache.get(key);
+    const theirs = kept ? undefined : asking.get(key);
+    if (theirs) kept = await shared(theirs, this.#halt.signal);
+    if (kept) return { ...kept, isCached: true };
+    const ours = this.#askAndKeep(question);
+    asking.set(key, ours);
+    const answer = await ours.finally(() => asking.delete(key));
+    this.#failuresInARow = 0;
+    return answer;
+  }
+
+  async #askAndKeep({ key, request }: Question): Promise<Completion> {
+    const signals = { halt: this.#halt.signal, underWay: this.#underWay };
+    const answer = await ask(this.#lm.line, request, signals);
+    await this.#lm.cache.set(key, answer);
+    return answer;
+  }
+
+  #place(answer: Completion, places: readonly number[]): void {
+    const { ledger, role } = this.#lm.line;
+    places.forEach((at, i) => {
+      const isCached = answer.isCached || i > 0;
+      if (isCached) ledger.cached(role);
+      this.answers[at] = { ...answer, isCached };
+    });
+    this.#progress(places.length);
+  }
+
+  #fail({ error, kind }: CallFailure, places: readonly number[]): void {
+    for (const at of places) this.answers[at] = { error };
+    this.#progress(places.length);
+    if (kind === 'long' || ++this.#failuresInARow < FAILURES_IN_A_ROW) return;
+    const row = `${this.#failuresInARow} requests in a row failed`;
+    this.#finish(new NetworkError(`${error.message} (${row})`));
+  }
+
+  #progress(count: number): void {
+    this.done += count;
+    this.#onProgress?.(this.done, this.#lm.line.scheduler.waitingFor());
+  }
 }
 
 /** The answer that another batch is just getting; undefined where it gets none. */
@@ -130,8 +166,4 @@ function group(requests: readonly Ask[], key: string): Question[] {
     else questions.set(id, { key: id, request, places: [at] });
   });
   return [...questions.values()];
-}
-
-function internal(error: Error): WhetstoneError {
-  return new WhetstoneError(`internal: ${error.message}`, { cause: error });
 }
