@@ -14,6 +14,7 @@ try {
       tokens: { type: 'string', default: '768' },
       seeds: { type: 'string', default: '5' },
       precision: { type: 'string', default: 'float32' },
+      calls: { type: 'string', default: '10000' },
       table: { type: 'boolean', default: false },
       json: { type: 'boolean', default: true },
     },
@@ -57,6 +58,10 @@ try {
     grpo: async () => {
       const { benchGrpo } = await import('./grpo.ts');
       print(await benchGrpo(model, values.precision as Precision));
+    },
+    api: async () => {
+      const { benchApi } = await import('./api.ts');
+      print(await benchApi(Number(values.calls)));
     },
     triad: async () => {
       const { benchTriad } = await import('./triad.ts');

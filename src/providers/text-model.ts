@@ -29,6 +29,34 @@ export interface Completion {
   readonly outputTokens: number;
   /** True where nothing was computed or paid for it. */
   readonly isCached: boolean;
+  /** The likeliest first tokens, the likeliest first: there where `score` asked for them. */
+  readonly alternatives?: readonly Alternative[];
+}
+
+/** A token that the answer might have begun with, and its natural log-probability. */
+export interface Alternative {
+  readonly token: string;
+  readonly logProb: number;
+}
+
+/** How likely each of several labels is as the beginning of the answer. */
+export interface LabelRequest {
+  readonly messages: readonly Message[];
+  /** The label words, no two of which begin alike: "positive", "negative". */
+  readonly labels: readonly string[];
+}
+
+export interface LabelScores {
+  /**
+   * By label, the natural log of the probability that the answer begins with it; null where it is
+   * not among the alternatives that the model tells, so that it is at most `floor`.
+   */
+  readonly logProbs: readonly (number | null)[];
+  /** Log-probability of the least likely alternative that was told. */
+  readonly floor: number;
+  readonly inputTokens: number;
+  readonly outputTokens: number;
+  readonly isCached: boolean;
 }
 
 /** One request that has no answer; the others of its batch stand. */
@@ -58,9 +86,18 @@ export interface TextModel {
     requests: readonly TextRequest[],
     options?: CompleteOptions,
   ): Promise<readonly (Completion | Failure)[]>;
+  /**
+   * The log-probabilities of label words, for graded rewards. A model that cannot tell them lacks
+   * this member.
+   * @throws as `complete` does
+   */
+  score?(
+    requests: readonly LabelRequest[],
+    options?: CompleteOptions,
+  ): Promise<readonly (LabelScores | Failure)[]>;
   close(): Promise<void>;
 }
 
-export function isFailure(answer: Completion | Failure): answer is Failure {
+export function isFailure(answer: Completion | LabelScores | Failure): answer is Failure {
   return 'error' in answer;
 }

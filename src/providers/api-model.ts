@@ -1,0 +1,169 @@
+/**
+ * A `TextModel` over an API: answers from the cache, each different question asked once, as many
+ * side by side as the scheduler lets, every answer kept the moment it is there. What one request
+ * suffers stays with it; what no request can escape ends the batch, after what is under way.
+ */
+import { once, setMaxListeners } from 'node:events';
+import { isAbort, NetworkError, WhetstoneError } from '../errors.ts';
+import { ask, Hopeless, type Line } from './call.ts';
+import { CallFailure } from './failures.ts';
+import { type Ask, type ResponseCache, responseKey } from './response-cache.ts';
+import type { CompleteOptions, Completion, Failure } from './text-model.ts';
+
+/** Failures in a row, of calls that nothing cures, after which a batch is given up. */
+const FAILURES_IN_A_ROW = 10;
+
+/** A model as its batches see it. */
+export interface ApiLm {
+  readonly line: Line;
+  /** The model's key. */
+  readonly key: string;
+  readonly cache: ResponseCache;
+  /** Questions that are being asked, so that batches side by side pay for each once. */
+  readonly asking: Map<string, Promise<Completion>>;
+}
+
+/** Answers in the order of the requests; throws as `TextModel.complete` does. */
+export async function answerAll(
+  lm: ApiLm,
+  requests: readonly Ask[],
+  options: CompleteOptions = {},
+): Promise<readonly (Completion | Failure)[]> {
+  const { signal, onProgress } = options;
+  signal?.throwIfAborted();
+  const batch = new Batch(lm, requests, onProgress);
+  const stop = () => batch.stop(signal!.reason);
+  signal?.addEventListener('abort', stop, { once: true });
+  const unwatch = onProgress && lm.line.scheduler.watch((why) => onProgress(batch.done, why));
+  try {
+    await batch.run();
+  } finally {
+    signal?.removeEventListener('abort', stop);
+    unwatch?.();
+  }
+  signal?.throwIfAborted();
+  return batch.answers;
+}
+
+/** The requests of one `complete`, while they are answered. */
+class Batch {
+  readonly answers: (Completion | Failure)[];
+  done = 0;
+  readonly #lm: ApiLm;
+  readonly #questions: readonly Question[];
+  readonly #onProgress: CompleteOptions['onProgress'];
+  readonly #halt = new AbortController();
+  readonly #underWay = new Set<AbortController>();
+  #next = 0;
+  #failuresInARow = 0;
+  #end: Error | undefined;
+
+  constructor(lm: ApiLm, requests: readonly Ask[], onProgress: CompleteOptions['onProgress']) {
+    this.#lm = lm;
+    this.#questions = group(requests, lm.key);
+    this.#onProgress = onProgress;
+    this.answers = new Array(requests.length);
+    setMaxListeners(0, this.#halt.signal);
+  }
+
+  async run(): Promise<void> {
+    const count = Math.min(this.#lm.line.scheduler.concurrency, this.#questions.length);
+    await Promise.all(Array.from({ length: count }, () => this.#work()));
+    const end = this.#end;
+    if (!end) return;
+    if (end instanceof WhetstoneError || isAbort(end)) throw end;
+    throw new WhetstoneError(`internal: ${end.message}`, { cause: end });
+  }
+
+  /** Ends all at once, what is under way too. */
+  stop(reason: Error): void {
+    this.#finish(reason);
+    for (const controller of this.#underWay) controller.abort(reason);
+  }
+
+  /** Sends nothing more; what is under way is waited for. */
+  #finish(error: Error): void {
+    this.#end ??= error;
+    this.#halt.abort(this.#end);
+  }
+
+  async #work(): Promise<void> {
+    while (this.#next < this.#questions.length && !this.#end) {
+      const question = this.#questions[this.#next++]!;
+      try {
+        this.#place(await this.#answer(question), question.places);
+      } catch (error) {
+        if (error instanceof CallFailure) this.#fail(error, question.places);
+        else this.#finish(error instanceof Hopeless ? error.error : (error as Error));
+      }
+    }
+  }
+
+  async #answer(question: Question): Promise<Completion> {
+    const { cache, asking } = this.#lm;
+    const { key } = question;
+    let kept = await cache.get(key);
+    const theirs = kept ? undefined : asking.get(key);
+    if (theirs) kept = await shared(theirs, this.#halt.signal);
+    if (kept) return { ...kept, isCached: true };
+    const ours = this.#askAndKeep(question);
+    asking.set(key, ours);
+    const answer = await ours.finally(() => asking.delete(key));
+    this.#failuresInARow = 0;
+    return answer;
+  }
+
+  async #askAndKeep({ key, request }: Question): Promise<Completion> {
+    const signals = { halt: this.#halt.signal, underWay: this.#underWay };
+    const answer = await ask(this.#lm.line, request, signals);
+    await this.#lm.cache.set(key, answer);
+    return answer;
+  }
+
+  #place(answer: Completion, places: readonly number[]): void {
+    const { ledger, role } = this.#lm.line;
+    places.forEach((at, i) => {
+      const isCached = answer.isCached || i > 0;
+      if (isCached) ledger.cached(role);
+      this.answers[at] = { ...answer, isCached };
+    });
+    this.#progress(places.length);
+  }
+
+  #fail({ error, kind }: CallFailure, places: readonly number[]): void {
+    for (const at of places) this.answers[at] = { error };
+    this.#progress(places.length);
+    if (kind === 'long' || ++this.#failuresInARow < FAILURES_IN_A_ROW) return;
+    const row = `${this.#failuresInARow} requests in a row failed`;
+    this.#finish(new NetworkError(`${error.message} (${row})`));
+  }
+
+  #progress(count: number): void {
+    this.done += count;
+    this.#onProgress?.(this.done, this.#lm.line.scheduler.waitingFor());
+  }
+}
+
+/** The answer that another batch is just getting; undefined where it gets none. */
+function shared(theirs: Promise<Completion>, halt: AbortSignal): Promise<Completion | undefined> {
+  const halted = once(halt, 'abort').then(() => Promise.reject(halt.reason));
+  return Promise.race([theirs.catch(() => undefined), halted]);
+}
+
+interface Question {
+  readonly key: string;
+  readonly request: Ask;
+  /** Where its answer goes. */
+  readonly places: number[];
+}
+
+function group(requests: readonly Ask[], key: string): Question[] {
+  const questions = new Map<string, Question>();
+  requests.forEach((request, at) => {
+    const id = responseKey(key, request);
+    const known = questions.get(id);
+    if (known) known.places.push(at);
+    else questions.set(id, { key: id, request, places: [at] });
+  });
+  return [...questions.values()];
+}

@@ -1,0 +1,296 @@
+/**
+ * One request to a model behind an API until it is answered or given up: gate, reservation, sending,
+ * reading, settling, and another try where that may help. Every HTTP request passes through `post`,
+ * which the AI SDK calls as its `fetch`.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { isAbort, NetworkError, WhetstoneError } from '../errors.ts';
+import { formatSeconds } from '../util/format.ts';
+import { CallFailure, httpFailure, type Identity, isHtml, unreadable } from './failures.ts';
+import type { Cost, Ledger, Reservation, Role } from './ledger.ts';
+import { judge, type Patience } from './patience.ts';
+import { costUsd, type Price } from './prices.ts';
+import type { ChatModel, ChatOptions, ChatResult, LogProbs, ProviderOptions } from './provider.ts';
+import type { Ask } from './response-cache.ts';
+import type { Scheduler } from './scheduler.ts';
+import type { Completion } from './text-model.ts';
+import { estimateTokens, type TokenEstimate } from './token-estimate.ts';
+import { asResponse, ConnectionFailure, type HttpAnswer, type Send } from './transport.ts';
+
+const READING_MS = 100;
+
+/** What all calls to one model share. */
+export interface Line {
+  readonly who: Omit<Identity, 'hasAnswered'>;
+  readonly chat: ChatModel;
+  readonly optionsName: string;
+  readonly options: ProviderOptions;
+  readonly logProbs: LogProbs | undefined;
+  readonly scheduler: Scheduler;
+  readonly ledger: Ledger;
+  readonly role: Role;
+  readonly price: Price | undefined;
+  readonly patience: Patience;
+  readonly send: Send;
+  /** The calls under way, by the signal that the AI SDK hands to its `fetch`. */
+  readonly calls: WeakMap<AbortSignal, Attempt>;
+}
+
+/** Signals of the batch that a call belongs to. */
+export interface BatchSignals {
+  /** Ends what waits to be sent. */
+  readonly halt: AbortSignal;
+  /** Ends what is under way; told by the batch, so that one listener serves all calls. */
+  readonly underWay: Set<AbortController>;
+}
+
+/** A failure that every other request to the model would meet too. */
+export class Hopeless extends Error {
+  readonly error: Error;
+  constructor(error: Error) {
+    super(error.message);
+    this.error = error;
+  }
+}
+
+/**
+ * The answer to one request.
+ * @throws CallFailure when this request has none; Hopeless; BudgetError; the standard AbortError
+ */
+export async function ask(line: Line, request: Ask, batch: BatchSignals): Promise<Completion> {
+  const { scheduler, ledger, role, patience } = line;
+  const release = await scheduler.slot(batch.halt);
+  try {
+    const begun = performance.now();
+    const estimate = estimateTokens(request.messages);
+    let failures = 0;
+    let refusals = 0;
+    for (;;) {
+      try {
+        return await new Attempt(line, request, { estimate, batch }).run();
+      } catch (error) {
+        if (!(error instanceof CallFailure)) throw error;
+        if (error.kind === 'limited') refusals++;
+        else failures++;
+        const silentMs = performance.now() - Math.max(begun, scheduler.lastAnswerAt);
+        const verdict = judge(error, { failures, refusals, silentMs }, patience);
+        if ('error' in verdict) {
+          if (verdict.forAll) throw new Hopeless(verdict.error);
+          throw new CallFailure(error.kind, verdict.error as WhetstoneError);
+        }
+        ledger.retried(role);
+        await wait(line, error, verdict, batch.halt);
+      }
+    }
+  } finally {
+    release();
+  }
+}
+
+async function wait(
+  { scheduler, who }: Line,
+  failure: CallFailure,
+  { pauseMs, ownMs }: { readonly pauseMs: number; readonly ownMs: number },
+  halt: AbortSignal,
+): Promise<void> {
+  halt.throwIfAborted();
+  if (pauseMs > 0) scheduler.pause(pauseMs); // the gate keeps this call back with all others
+  if (ownMs === 0) return;
+  if (ownMs > 1000) {
+    const what = failure.kind === 'limited' ? `rate limit of ${scheduler.name}` : failure.message;
+    scheduler.tell(`${who.redact(what)}, ${formatSeconds(ownMs / 1000)}`);
+  }
+  await sleep(ownMs, undefined, { signal: halt }).catch((error: unknown) => {
+    throw isAbort(error) ? halt.reason : error;
+  });
+}
+
+/** One try. */
+export class Attempt {
+  readonly #line: Line;
+  readonly #request: Ask;
+  readonly #estimate: TokenEstimate;
+  readonly #batch: BatchSignals;
+  readonly #controller = new AbortController();
+  readonly #reservations: Reservation[] = [];
+  #answer: HttpAnswer | undefined;
+
+  constructor(
+    line: Line,
+    request: Ask,
+    { estimate, batch }: { readonly estimate: TokenEstimate; readonly batch: BatchSignals },
+  ) {
+    this.#line = line;
+    this.#request = request;
+    this.#estimate = estimate;
+    this.#batch = batch;
+  }
+
+  async run(): Promise<Completion> {
+    const { chat, calls, scheduler } = this.#line;
+    const { signal } = this.#controller;
+    calls.set(signal, this);
+    this.#batch.underWay.add(this.#controller);
+    let result: ChatResult;
+    try {
+      result = await chat.doGenerate(this.#chatOptions(signal));
+    } catch (error) {
+      throw this.#failed(error);
+    } finally {
+      this.#batch.underWay.delete(this.#controller);
+    }
+    this.#settle(result);
+    scheduler.lastAnswerAt = performance.now();
+    return this.#completion(result);
+  }
+
+  /** The `fetch` of this try. */
+  async post(url: string, init: RequestInit): Promise<Response> {
+    const { scheduler, ledger, role, send, patience, who } = this.#line;
+    const { halt } = this.#batch;
+    const output = this.#request.maxTokens;
+    const load = { inputTokens: this.#estimate.likely, outputTokens: output };
+    const ticket = await scheduler.admit(load, halt);
+    let reservation: Reservation;
+    try {
+      reservation = await ledger.reserve(role, this.#most(), halt);
+    } catch (error) {
+      ticket.cancel();
+      throw error;
+    }
+    // A process that stood still finds its timers due before it reads the answers that came meanwhile:
+    // the second timer leaves time to read them, so that a paid answer is not thrown away.
+    let timer = setTimeout(() => {
+      timer = setTimeout(() => this.#controller.abort(this.#timeout()), READING_MS);
+    }, patience.timeoutMs);
+    try {
+      const headers = init.headers as Record<string, string>;
+      const { signal } = this.#controller;
+      this.#answer = await send({ url, headers, body: String(init.body), signal });
+    } catch (error) {
+      const isUnsent = error instanceof ConnectionFailure && !error.mayBePaid;
+      if (isUnsent) reservation.release();
+      else reservation.forfeit();
+      throw error;
+    } finally {
+      clearTimeout(timer);
+      ticket.done(this.#answer?.headers);
+    }
+    const { status, body } = this.#answer;
+    if (status < 200 || status > 299) {
+      reservation.release();
+      const tokens = { input: this.#estimate.likely, output };
+      throw httpFailure(this.#answer, { ...who, hasAnswered: scheduler.hasAnswered }, tokens);
+    }
+    this.#reservations.push(reservation);
+    return asResponse(body);
+  }
+
+  #chatOptions(abortSignal: AbortSignal): ChatOptions {
+    const { optionsName, options, logProbs } = this.#line;
+    const { messages, maxTokens, temperature = 0, stop, seed, alternatives } = this.#request;
+    const own = alternatives && logProbs ? logProbs.options(alternatives) : {};
+    return {
+      prompt: messages.map(({ role, content }) =>
+        role === 'system'
+          ? { role, content }
+          : { role, content: [{ type: 'text', text: content }] },
+      ),
+      maxOutputTokens: maxTokens,
+      temperature,
+      ...(stop && stop.length > 0 ? { stopSequences: [...stop] } : {}),
+      ...(seed !== undefined ? { seed } : {}),
+      providerOptions: { [optionsName]: { ...options, ...own } },
+      abortSignal,
+    };
+  }
+
+  #most(): Cost {
+    const { price } = this.#line;
+    const tokens = { inputTokens: this.#estimate.most, outputTokens: this.#request.maxTokens };
+    return { ...tokens, usd: price && costUsd(price, tokens) };
+  }
+
+  #timeout(): CallFailure {
+    const { who, patience } = this.#line;
+    const time = formatSeconds(patience.timeoutMs / 1000);
+    return new CallFailure(
+      'transient',
+      new NetworkError(`${who.name}: no whole answer from ${who.baseUrl} within ${time}`),
+    );
+  }
+
+  /** The failure behind what came out of the AI SDK. */
+  #failed(error: unknown): unknown {
+    const { who, scheduler } = this.#line;
+    // The last request's answer could not be read; those before it (if any) were paid as well.
+    const isPaid = this.#answer !== undefined && !isHtml(this.#answer.body);
+    for (const reservation of this.#reservations) {
+      if (isPaid) reservation.forfeit();
+      else reservation.release();
+    }
+    if (this.#controller.signal.aborted) return this.#controller.signal.reason;
+    if (error instanceof CallFailure || error instanceof WhetstoneError) return error;
+    if (isAbort(error) || error === this.#batch.halt.reason) return error;
+    const { hasAnswered } = scheduler;
+    if (error instanceof ConnectionFailure) {
+      const sentence = `${who.name}: ${who.baseUrl} ${error.message}`;
+      // Nothing listens where nothing ever did: the address is wrong or the server is not started.
+      const kind = hasAnswered || error.mayBePaid ? 'transient' : 'all';
+      return new CallFailure(kind, new NetworkError(sentence));
+    }
+    if (this.#reservations.length > 0 && this.#answer) {
+      return unreadable(this.#answer.body, { ...who, hasAnswered });
+    }
+    const sentence = `${who.name}: ${who.redact(error instanceof Error ? error.message : String(error))}`;
+    return new CallFailure('request', new NetworkError(sentence));
+  }
+
+  #settle(result: ChatResult): void {
+    const { price } = this.#line;
+    const most = this.#most();
+    const { inputTokens, outputTokens } = result.usage;
+    // A server that counts nothing is taken at the worst case.
+    const tokens = {
+      inputTokens: inputTokens.total ?? most.inputTokens,
+      outputTokens: outputTokens.total ?? most.outputTokens,
+    };
+    const cachedInputTokens = inputTokens.cacheRead;
+    const [first, ...more] = this.#reservations;
+    for (const reservation of more) reservation.release(); // the SDK sums the usage of all
+    first?.settle({ ...tokens, usd: price && costUsd(price, { ...tokens, cachedInputTokens }) });
+  }
+
+  #completion(result: ChatResult): Completion {
+    const { alternatives, maxTokens } = this.#request;
+    const told = alternatives ? this.#line.logProbs?.read(result) : undefined;
+    const text = result.content.map((part) => (part.type === 'text' ? part.text : '')).join('');
+    const completion: Completion = {
+      text,
+      finish: finishOf(result.finishReason.unified),
+      inputTokens: result.usage.inputTokens.total ?? 0,
+      outputTokens: result.usage.outputTokens.total ?? 0,
+      isCached: false,
+      ...(told ? { alternatives: told } : {}),
+    };
+    if (text === '' && completion.finish !== 'refusal' && !alternatives) {
+      throw new CallFailure('request', new NetworkError(this.#emptiness(completion, maxTokens)));
+    }
+    return completion;
+  }
+
+  #emptiness({ finish, outputTokens }: Completion, maxTokens: number): string {
+    const why =
+      finish === 'length'
+        ? `, all of its ${maxTokens} tokens went into thinking; raise maxTokens`
+        : outputTokens > 1
+          ? ` of ${outputTokens} tokens that hold no text`
+          : '';
+    return `${this.#line.who.name}: the answer is empty${why}`;
+  }
+}
+
+function finishOf(reason: ChatResult['finishReason']['unified']): Completion['finish'] {
+  if (reason === 'stop' || reason === 'length') return reason;
+  return reason === 'content-filter' ? 'refusal' : 'other';
+}

@@ -1,0 +1,30 @@
+/** whetstone/providers: models that answer in text behind an API; the list of them is in registry.ts. */
+export { type Caps, type Cost, Ledger, type LedgerLine, type Role, roles } from './ledger.ts';
+export { type OpenTextModelOptions, openTextModel } from './open.ts';
+export type { Patience } from './patience.ts';
+export { costUsd, knownPrices, PRICES_AS_OF, type Price, priceOf } from './prices.ts';
+export type { Provider } from './provider.ts';
+export {
+  type ApiModel,
+  type ApiModelInput,
+  apiModelSchema,
+  apiReferenceSchema,
+  isApiReference,
+  parseApiReference,
+  priceTableSchema,
+} from './reference.ts';
+export { providers } from './registry.ts';
+export { memoryCache, type ResponseCache } from './response-cache.ts';
+export {
+  type Alternative,
+  type CompleteOptions,
+  type Completion,
+  type Failure,
+  isFailure,
+  type LabelRequest,
+  type LabelScores,
+  type Message,
+  type TextModel,
+  type TextRequest,
+} from './text-model.ts';
+export { estimateTokens } from './token-estimate.ts';

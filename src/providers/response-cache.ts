@@ -1,0 +1,39 @@
+/**
+ * Answers that need not be asked for again. Kept by what decides them: model, messages, limits and,
+ * where the answer is drawn, the number of the sample. Failures are never kept. The store on disk is
+ * the runs' affair; here is the interface, the key, and a store in memory.
+ */
+import { sha256Json } from '../util/hash.ts';
+import type { Completion, TextRequest } from './text-model.ts';
+
+export interface ResponseCache {
+  get(key: string): Completion | undefined | Promise<Completion | undefined>;
+  set(key: string, answer: Completion): void | Promise<void>;
+}
+
+/** A request, and how many alternatives of the first token are asked for. */
+export interface Ask extends TextRequest {
+  readonly alternatives?: number | undefined;
+}
+
+/** The key of an answer, the same for the same question to the same model. */
+export function responseKey(model: string, ask: Ask): string {
+  const temperature = ask.temperature ?? 0;
+  return sha256Json({
+    model,
+    messages: ask.messages.map(({ role, content }) => [role, content]),
+    maxTokens: ask.maxTokens,
+    temperature,
+    stop: ask.stop ?? [],
+    alternatives: ask.alternatives ?? 0,
+    ...(temperature > 0 ? { sample: ask.sample ?? 0, seed: ask.seed ?? null } : {}),
+  });
+}
+
+export function memoryCache(): ResponseCache {
+  const answers = new Map<string, Completion>();
+  return {
+    get: (key) => answers.get(key),
+    set: (key, answer) => void answers.set(key, answer),
+  };
+}

@@ -1,0 +1,76 @@
+/**
+ * Keys: named by reference in a configuration, read from the environment, and taken out of every
+ * text that comes back, by their value and in the forms in which a server may echo it.
+ */
+import { ConfigError } from '../errors.ts';
+import type { Environment } from '../util/data-folder.ts';
+
+/** "env:NAME": where a key is, never what it is. */
+export const KEY_REFERENCE = /^env:([A-Za-z_][A-Za-z0-9_]*)$/;
+
+export const KEY_ADVICE =
+  'expected a reference such as env:OPENAI_API_KEY: put the key into an environment variable and name that, a key itself never belongs into a configuration';
+
+export interface Key {
+  readonly value: string;
+  /** The variable that holds it. */
+  readonly variable: string;
+}
+
+/**
+ * The key that a reference names, or the first of `usual` variables that is set.
+ * @throws ConfigError when a named variable is not set, or its value cannot be a key
+ */
+export function readKey(
+  model: string,
+  reference: string | undefined,
+  { env, usual }: { env: Environment; usual: readonly string[] },
+): Key | undefined {
+  const named = reference === undefined ? undefined : KEY_REFERENCE.exec(reference)?.[1];
+  if (reference !== undefined && named === undefined) {
+    throw new ConfigError(`${model}: apiKey: ${KEY_ADVICE}`);
+  }
+  const variables = named ? [named] : usual;
+  const variable = variables.find((name) => env[name]?.trim());
+  if (variable === undefined) {
+    if (variables.length === 0) return undefined;
+    const other = named ? '' : ', or name another variable by apiKey: env:NAME';
+    throw new ConfigError(
+      `${model}: needs a key and ${variables.join(' and ')} ${variables.length > 1 ? 'are' : 'is'} not set; set ${variables[0]}${other}`,
+    );
+  }
+  const value = env[variable]!.trim();
+  if (!/^[\x21-\x7e]+$/.test(value)) {
+    throw new ConfigError(
+      `${model}: ${variable} holds characters that no key has (spaces, line breaks or others); set it again`,
+    );
+  }
+  return { value, variable };
+}
+
+/** A function that takes a key, in whatever form, out of a text. */
+export function redactor(key: Key | undefined): (text: string) => string {
+  const forms = key ? formsOf(key.value) : [];
+  return (text) => {
+    let clean = text;
+    for (const form of forms) clean = clean.replaceAll(form, '[key]');
+    // A key that the server shortened itself ("sk-ab***yz") or that belongs to somebody else.
+    return clean
+      .replace(/\b(?:sk|pk|hf|xai|gsk|AIza)[-_A-Za-z0-9]*[*•.…]{3,}[-_A-Za-z0-9]*/g, '[key]')
+      .replace(/\b(?:sk-|hf_|gsk_|AIza)[-_A-Za-z0-9]{16,}/g, '[key]')
+      .replace(/\b(Bearer|Basic)\s+[^\s"',;]{6,}/gi, '$1 [key]');
+  };
+}
+
+function formsOf(value: string): string[] {
+  const forms = [
+    value,
+    encodeURIComponent(value),
+    JSON.stringify(value).slice(1, -1),
+    Buffer.from(value).toString('base64').replace(/=+$/, ''),
+    Buffer.from(value).toString('base64url'),
+    Buffer.from(value).toString('hex'),
+  ];
+  // The longest first, so that no form leaves a part of another; too short a value is no secret.
+  return [...new Set(forms)].filter((f) => f.length >= 4).sort((a, b) => b.length - a.length);
+}
