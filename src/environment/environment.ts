@@ -19,10 +19,12 @@ import { excerpt } from '../tasks/excerpt.ts';
 import type { RewardFunction } from '../tasks/rewards/index.ts';
 import type { Example, Task } from '../tasks/task.ts';
 import { type Charge, charged } from './charge.ts';
+import { checkTask } from './check-task.ts';
 import { continuations, type LabelWords, labelWordsOf } from './label-words.ts';
 import { type Layout, layoutOf, type Prompt, type Rendered } from './layout.ts';
 import { TaskLmPrograms } from './programs.ts';
 import { type PromptScore, scoreOf } from './prompt-score.ts';
+import type { AnsweredExample, PromptScorer } from './prompt-scorer.ts';
 import { ScoreCache } from './score-cache.ts';
 
 export type { Prompt } from './layout.ts';
@@ -56,7 +58,7 @@ interface Block {
   cache?: PrefixCache;
 }
 
-export class Environment {
+export class Environment implements PromptScorer {
   readonly task: Task;
   readonly taskLm: LanguageModel;
   readonly examples: readonly Example[];
@@ -169,6 +171,22 @@ export class Environment {
   /** Indices of a block's examples. */
   examplesOf(block: number): readonly number[] {
     return this.blocks[block]!.examples;
+  }
+
+  answered(score: PromptScore, at: number): AnsweredExample {
+    const { classes } = this.task;
+    const example = this.examples[score.examples[at]!]!;
+    return {
+      input: example.input,
+      answer: classes[score.predicted[at]!]!.word,
+      gold: classes[example.label]!.word,
+      reward: score.rewards[at]!,
+    };
+  }
+
+  checkRoom(texts: readonly string[]): void {
+    const longest = Math.max(...texts.map((text) => this.layout.prompt(text).length));
+    checkTask(this.task, this.taskLm, longest);
   }
 
   /** A prompt in its place in one example's text: all ids, and where the answer is read. */

@@ -10,4 +10,11 @@ export {
 export { type Layout, layoutOf, type Prompt } from './layout.ts';
 export { TaskLmPrograms } from './programs.ts';
 export { PromptGradient, type PromptSlope, type SlopeOptions } from './prompt-gradient.ts';
-export { restrict, scoreOf } from './prompt-score.ts';
+export { answerScores, restrict, scoreOf, type TextAnswers } from './prompt-score.ts';
+export type { AnsweredExample, PromptScorer } from './prompt-scorer.ts';
+export {
+  AnswerMemory,
+  readable,
+  TextEnvironment,
+  type TextEnvironmentOptions,
+} from './text-environment.ts';

@@ -1,22 +1,43 @@
-/** A prompt's scores on examples, and how they are made of class scores. */
+/** A prompt's scores on examples, and how they are made of class scores or of answers in text. */
 import type { RewardFunction } from '../tasks/rewards/index.ts';
-import type { Example } from '../tasks/task.ts';
+import type { AnyExample, Example } from '../tasks/task.ts';
 import type { Fluency } from './charge.ts';
 
 export interface PromptScore {
   /** Mean reward, less what the prompt's fluency costs where that has a price. */
   readonly reward: number;
+  /** Share of right answers; of answers in text, their mean score by the task's metric. */
   readonly accuracy: number;
-  /** Indices of the examples asked for. */
+  /** Indices of the examples asked for; those that got no answer in text are left out. */
   readonly examples: readonly number[];
   /** The task's reward of each of them. */
   readonly rewards: readonly number[];
-  /** Predicted class of each example, in the order asked for. */
+  /** Predicted class of each example, in the order asked for; empty for answers in text. */
   readonly predicted: readonly number[];
   /** Class scores [examples, C]: logits, or log-probabilities for words of several tokens. */
   readonly scores: Float32Array;
+  /** Where the task LM answered in text. */
+  readonly text?: TextAnswers;
   /** Where fluency has a price: it, and the mean reward without it. */
   readonly fluency?: Fluency & { readonly taskReward: number };
+}
+
+export interface TextAnswers {
+  /** What the task LM wrote, example by example. */
+  readonly outputs: readonly string[];
+  /** Examples that have no score, since no answer came or it could not be judged. */
+  readonly failed: number;
+  /** The metric's score of the whole set, where it is not the mean (BLEU, chrF). */
+  readonly corpus?: number;
+}
+
+/** Each answer's own score: 1 or 0 for a label, the metric's for a text. */
+export function answerScores(
+  { text, rewards, predicted, examples }: PromptScore,
+  of: readonly AnyExample[],
+): readonly number[] {
+  if (text) return rewards;
+  return predicted.map((label, i) => (label === of[examples[i]!]!.label ? 1 : 0));
 }
 
 /** Sums up class scores [all examples, C] over the examples with the indices `wanted`. */
@@ -53,20 +74,23 @@ export function scoreOf(
 /** The same score over those of its examples alone that `counts` says yes to. */
 export function restrict(
   score: PromptScore,
-  examples: readonly Example[],
-  counts: (example: Example) => boolean,
+  examples: readonly AnyExample[],
+  counts: (example: AnyExample) => boolean,
 ): PromptScore {
   const kept = score.examples.flatMap((e, i) => (counts(examples[e]!) ? [i] : []));
-  const C = score.scores.length / score.examples.length;
+  const C = score.scores.length / Math.max(1, score.examples.length);
   const take = <T>(values: readonly T[]) => kept.map((i) => values[i]!);
-  const hits = kept.filter((i) => score.predicted[i] === examples[score.examples[i]!]!.label);
+  const mean = (values: readonly number[]) =>
+    values.reduce((a, b) => a + b, 0) / Math.max(1, kept.length);
   const rewards = take(score.rewards);
+  const { text } = score;
   return {
-    reward: rewards.reduce((a, b) => a + b, 0) / Math.max(1, kept.length),
-    accuracy: hits.length / Math.max(1, kept.length),
+    reward: mean(rewards),
+    accuracy: mean(take(answerScores(score, examples))),
     examples: take(score.examples),
     rewards,
-    predicted: take(score.predicted),
+    predicted: text ? [] : take(score.predicted),
     scores: Float32Array.from(kept.flatMap((i) => [...score.scores.subarray(i * C, (i + 1) * C)])),
+    ...(text ? { text: { outputs: take(text.outputs), failed: text.failed } } : {}),
   };
 }

@@ -5,10 +5,12 @@
  *
  *     {prompt}⏎⏎{input} Sentiment:      ← template of "{input} {prompt}" with the prompt "Sentiment:"
  *     Great fun. Sentiment: positive    ← one demonstration
+ *
+ * Where the task LM is asked in text, base prompt and demonstrations together are the prompt.
  */
-import type { Layout, Prompt } from '../environment/index.ts';
+import { type Prompt, readable } from '../environment/index.ts';
 import { ConfigError } from '../errors.ts';
-import type { Example, Task } from '../tasks/task.ts';
+import type { Example, Task, TextExample } from '../tasks/task.ts';
 import { hasSlot, renderTemplate, type Template } from '../tasks/template.ts';
 import type { Rng } from '../util/rng.ts';
 
@@ -20,8 +22,8 @@ export interface Shape {
 }
 
 /** Demonstrations in their order, as a prompt. */
-export interface Shown extends Prompt {
-  readonly examples: readonly Example[];
+export interface Shown<E = Example> extends Prompt {
+  readonly examples: readonly E[];
 }
 
 /** Source of the template in which demonstrations are the prompt. */
@@ -44,42 +46,45 @@ export function demonstrate({ template, classes }: Task, example: Example, promp
   return `${renderTemplate(template, { input, prompt })} ${word}`;
 }
 
-export interface DrawerOptions extends Shape {
-  readonly task: Task;
-  /** How the template of the demonstrations divides texts. */
-  readonly layout: Layout;
-  readonly examples: readonly Example[];
+/** The same for a task that is answered in text. */
+export function demonstrateText(example: TextExample): string {
+  return `Input: ${readable(example)}\nAnswer: ${example.golds[0]}`;
+}
+
+export interface DrawerOptions<E> {
+  /** Examples to show, by what each set should hold as many of. */
+  readonly groups: readonly (readonly E[])[];
   readonly shots: number;
-  readonly isBalanced: boolean;
   /** Most tokens of a set. */
   readonly limit: number;
   readonly rng: Rng;
+  /** A set as a prompt. */
+  render(examples: readonly E[]): Prompt;
+  tokensOf(prompt: Prompt): number;
 }
 
 /** Draws sets that fit, none twice. */
-export class Drawer {
-  private readonly options: DrawerOptions;
-  /** Examples by class, or all together, shortest first. */
-  private readonly groups: readonly (readonly Example[])[];
+export class Drawer<E> {
+  private readonly options: DrawerOptions<E>;
+  /** Shortest first. */
+  private readonly groups: readonly (readonly E[])[];
   private readonly seen = new Set<string>();
 
   /** @throws ConfigError when there are too few examples, or the shortest do not fit */
-  constructor(options: DrawerOptions) {
-    const { task, examples, shots, limit, isBalanced } = options;
+  constructor(options: DrawerOptions<E>) {
+    const { groups, shots, limit } = options;
     this.options = options;
-    if (examples.length < shots) {
+    const count = groups.reduce((sum, group) => sum + group.length, 0);
+    if (count < shots) {
       throw new ConfigError(
-        `few-shot: ${shots} shots, but there are ${examples.length} examples to show, lower shots or raise share`,
+        `few-shot: ${shots} shots, but there are ${count} examples to show, lower shots or raise share`,
       );
     }
-    const lengths = new Map(examples.map((example) => [example, this.tokensOf([example])]));
-    const sorted = [...examples].sort((a, b) => lengths.get(a)! - lengths.get(b)!);
-    this.groups = isBalanced
-      ? task.classes
-          .map((_, label) => sorted.filter((example) => example.label === label))
-          .filter((group) => group.length > 0)
-      : [sorted];
-    const least = this.tokensOf(roundRobin(this.groups, shots));
+    const lengths = new Map(groups.flat().map((example) => [example, this.size([example])]));
+    this.groups = groups
+      .map((group) => [...group].sort((a, b) => lengths.get(a)! - lengths.get(b)!))
+      .filter((group) => group.length > 0);
+    const least = this.size(roundRobin(this.groups, shots));
     if (least > limit) {
       throw new ConfigError(
         `few-shot: the shortest ${shots} demonstrations have ${least} tokens, there is room for ${limit}, lower shots or raise maxTokens`,
@@ -88,7 +93,7 @@ export class Drawer {
   }
 
   /** Up to `count` new sets at random; fewer where nearly all were drawn already. */
-  draw(count: number): Shown[] {
+  draw(count: number): Shown<E>[] {
     const { rng, shots } = this.options;
     const needed = Math.ceil(shots / this.groups.length);
     return this.collect(count, (attempt) => {
@@ -102,46 +107,46 @@ export class Drawer {
   }
 
   /** Up to `count` new sets that differ from `shown` in the order of two, or in one. */
-  neighbours({ examples }: Shown, count: number): Shown[] {
-    const { rng, isBalanced } = this.options;
-    const others = this.groups.flat().filter((example) => !examples.includes(example));
+  neighbours({ examples }: Shown<E>, count: number): Shown<E>[] {
+    const { rng } = this.options;
     return this.collect(count, () => {
       const out = [...examples];
       const at = rng.integer(out.length);
-      const swaps = others.length === 0 || rng.next() < 0.5;
+      const hasOthers = this.groups.some((group) => group.some((e) => !examples.includes(e)));
+      const swaps = !hasOthers || rng.next() < 0.5;
       if (swaps && out.length > 1) {
         const other = (at + 1 + rng.integer(out.length - 1)) % out.length;
         [out[at], out[other]] = [out[other]!, out[at]!];
         return out;
       }
-      const { label } = out[at]!;
-      const fitting = others.filter((example) => !isBalanced || example.label === label);
+      const group = this.groups.find((members) => members.includes(out[at]!))!;
+      const fitting = group.filter((example) => !examples.includes(example));
       const next = fitting[rng.integer(fitting.length)];
       if (next) out[at] = next;
       return out;
     });
   }
 
-  private collect(count: number, propose: (attempt: number) => readonly Example[]): Shown[] {
-    const out: Shown[] = [];
+  /** Tokens of a set. */
+  tokensOf(prompt: Prompt): number {
+    return this.options.tokensOf(prompt);
+  }
+
+  private collect(count: number, propose: (attempt: number) => readonly E[]): Shown<E>[] {
+    const { render, tokensOf, limit } = this.options;
+    const out: Shown<E>[] = [];
     for (let attempt = 0; attempt < 64 * count && out.length < count; attempt++) {
       const examples = propose(attempt);
-      const text = this.textOf(examples);
-      const ids = this.options.layout.prompt(text);
-      if (ids.length > this.options.limit || this.seen.has(text)) continue;
-      this.seen.add(text);
-      out.push({ text, ids, examples });
+      const prompt = render(examples);
+      if (tokensOf(prompt) > limit || this.seen.has(prompt.text)) continue;
+      this.seen.add(prompt.text);
+      out.push({ ...prompt, examples });
     }
     return out;
   }
 
-  private textOf(examples: readonly Example[]): string {
-    const { task, prompt, separator } = this.options;
-    return examples.map((example) => demonstrate(task, example, prompt)).join(separator);
-  }
-
-  private tokensOf(examples: readonly Example[]): number {
-    return this.options.layout.prompt(this.textOf(examples)).length;
+  private size(examples: readonly E[]): number {
+    return this.tokensOf(this.options.render(examples));
   }
 }
 

@@ -22,13 +22,21 @@ import {
   type Sketch,
 } from './genome.ts';
 import { humanCandidates } from './human-prompts.ts';
-import { type MethodContext, method } from './method.ts';
+import { anyTaskLm, isOpen, method, type PromptContext } from './method.ts';
 import { finishRace, firstRound, mostExamples, shuffledBlocks, type Tried } from './racing.ts';
 
 const options = z.strictObject({
   name: z.literal('evolution').default('evolution'),
-  unit: z.enum(['tokens', 'words']).default('tokens').describe('What a gene is'),
-  promptTokens: z.int().min(1).max(64).default(5).describe('Most tokens of a prompt'),
+  unit: z
+    .enum(['tokens', 'words'])
+    .default('tokens')
+    .describe('What a gene is; words where the task LM is asked in text'),
+  promptTokens: z
+    .int()
+    .min(1)
+    .max(64)
+    .default(5)
+    .describe('Most tokens of a prompt; words where the task LM is asked in text'),
   start: z
     .enum(['both', 'human', 'random'])
     .default('both')
@@ -76,13 +84,15 @@ export const evolution = method({
     const { first } = blocks;
     return born * firstRound(train.length, { firstBlocks: first, blockSize: EXAMPLES_PER_PASS });
   },
-  async *run(context, o) {
+  needs: { taskLm: anyTaskLm },
+  async *run(context: PromptContext, o) {
     const { environment, budget, rng } = context;
-    const { blockCount, examples, taskLm } = environment;
-    const alphabet = alphabetOf(o.unit, context.task, taskLm.tokenizer);
+    const { blockCount, examples } = environment;
+    const open = isOpen(context) ? context : undefined;
+    const alphabet = alphabetOf(o.unit, context.task, open?.taskLm.tokenizer);
     const genes =
-      o.genes === 'likely'
-        ? await likelyGenes(alphabet, context, { topK: o.topK })
+      o.genes === 'likely' && open
+        ? await likelyGenes(alphabet, open, { topK: o.topK })
         : uniformGenes(alphabet, rng);
     const nursery = new Nursery(context, o, { alphabet, genes });
     const { all, first: firstBlocks } = blocksOf(o, examples.length, blockCount);
@@ -129,14 +139,14 @@ function blocksOf(
 
 /** Makes prompts that fit, none twice in a run. */
 class Nursery {
-  private readonly context: MethodContext;
+  private readonly context: PromptContext;
   private readonly options: Options;
   private readonly alphabet: Alphabet;
   private readonly genes: GeneSource;
   private readonly seen = new Set<string>();
 
   constructor(
-    context: MethodContext,
+    context: PromptContext,
     options: Options,
     { alphabet, genes }: { alphabet: Alphabet; genes: GeneSource },
   ) {
@@ -152,7 +162,7 @@ class Nursery {
     if (this.alphabet.units.length === 0) {
       const other = unit === 'words' ? 'tokens' : 'words';
       throw new ConfigError(
-        `evolution: ${this.context.taskLm.name} has no ${unit} to draw genes from, try unit: ${other}`,
+        `evolution: there are no ${unit} to draw genes from, try unit: ${other}`,
       );
     }
     const texts = start === 'random' ? [] : humanCandidates(this.context.task);
@@ -218,7 +228,7 @@ class Nursery {
 
   /** Those that fit and are new. */
   private born(genomes: readonly Genome[]): Individual[] {
-    const { layout } = this.context.environment;
+    const layout = isOpen(this.context) ? this.context.environment.layout : undefined;
     return genomes.flatMap((genome) => {
       const prompt = asPrompt(genome, layout, this.options.promptTokens);
       if (!prompt || this.seen.has(prompt.text)) return [];

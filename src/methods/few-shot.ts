@@ -12,14 +12,29 @@
  * and no learned policy.
  */
 import { z } from 'zod';
-import type { Environment, PromptScore } from '../environment/index.ts';
+import type { Environment, PromptScore, PromptScorer } from '../environment/index.ts';
 import { ConfigError } from '../errors.ts';
 import { apportion, sampleStratified, splitStratified } from '../tasks/split.ts';
-import type { Example } from '../tasks/task.ts';
-import { Drawer, type Shape, type Shown, templateWith } from './demonstrations.ts';
+import type { AnyExample, Example, TextExample, TextTask } from '../tasks/task.ts';
+import {
+  Drawer,
+  demonstrate,
+  demonstrateText,
+  type Shape,
+  type Shown,
+  templateWith,
+} from './demonstrations.ts';
 import { ordinaryPrompt } from './human-prompts.ts';
-import { type MethodContext, method } from './method.ts';
+import {
+  anyTaskLm,
+  isOpen,
+  type MethodContext,
+  method,
+  type PromptContext,
+  type StepReport,
+} from './method.ts';
 import { finishRace, firstRound, mostExamples, type Tried } from './racing.ts';
+import type { Placement } from './solution.ts';
 
 const options = z.strictObject({
   name: z.literal('few-shot').default('few-shot'),
@@ -51,6 +66,17 @@ const options = z.strictObject({
     .describe('Steps without a better set after which new ones are drawn'),
 });
 
+type Options = z.infer<typeof options>;
+
+/** Sets of demonstrations, and what scores them. */
+interface Showing<E extends AnyExample> {
+  readonly drawer: Drawer<E>;
+  readonly environment: PromptScorer;
+  readonly placement: Placement;
+  /** Place in the train split of an example that gives the rewards. */
+  placeOf(example: number): number;
+}
+
 export const fewShot = method({
   name: 'few-shot',
   summary: 'Choice and order of demonstrations: random sets by racing, then local changes.',
@@ -60,65 +86,122 @@ export const fewShot = method({
     const size = { firstBlocks: 1, blockSize: blockSize(scored) };
     return Math.min(o.draws, orders(o.shots)) * firstRound(scored, size);
   },
-  async *run(context, o) {
-    const { task, rng, budget, taskLm } = context;
-    const isMasked = taskLm.config.kind === 'masked';
-    const shape: Shape = {
-      prompt: o.prompt ?? ordinaryPrompt(task),
-      separator: o.separator ?? (isMasked ? ' ' : '\n\n'),
-    };
-    const { shown, scored } = partsOf(context, o);
-    const template = templateWith(task, shape);
-    const environment = context.environmentWith(template, {
-      examples: scored,
-      examplesPerPass: blockSize(scored.length),
-    });
-    const allBlocks = Array.from({ length: environment.blockCount }, (_, block) => block);
-    const drawer = new Drawer({
-      task,
-      layout: environment.layout,
-      examples: shown,
-      shots: o.shots,
-      isBalanced: o.balanced,
-      limit: Math.min(o.maxTokens, roomFor(context, environment)),
-      rng,
-      ...shape,
-    });
-    const placement = { template, leftOut: shown.map(({ id }) => id) };
-    const places = new Map(task.train.map((example, i) => [example, i]));
-    let best: Tried<Shown> | undefined;
-    let stale = 0;
-    for (let step = 1; budget.isOpen; step++) {
-      let sets = best && stale < o.patience ? drawer.neighbours(best.prompt, o.batchSize) : [];
-      const isFresh = sets.length === 0;
-      if (isFresh) sets = drawer.draw(o.draws);
-      if (sets.length === 0) {
-        context.warn(`few-shot: all sets of ${o.shots} demonstrations that fit were tried`);
-        return;
-      }
-      const blocks = rng.shuffle(allBlocks);
-      const race = { ...context, environment, blocks, placement, firstBlocks: 1, atLeast: 2 };
-      const { tried, finalists } = await finishRace(sets, race);
-      const leader = finalists[0];
-      if (leader && (isFresh || leader.score.reward > best!.score.reward)) {
-        best = leader;
-        stale = 0;
-      } else stale++;
-      yield {
-        step,
-        tried: tried.map(({ prompt, score }) => ({
-          prompt,
-          score: withPlaces(score, (e) => places.get(scored[e]!)!),
-        })),
-        quantities: {
-          isFresh: Number(isFresh),
-          finalists: finalists.length,
-          ...(best ? { current: best.score.reward, tokens: best.prompt.ids!.length } : {}),
-        },
-      };
-    }
+  needs: { taskLm: anyTaskLm },
+  async *run(context: PromptContext, o) {
+    if (isOpen(context)) yield* climb(context, o, await showingOf(context, o));
+    else yield* climb(context, o, textShowing(context, o));
   },
 });
+
+async function* climb<E extends AnyExample>(
+  context: PromptContext,
+  o: Options,
+  { drawer, environment, placement, placeOf }: Showing<E>,
+): AsyncGenerator<StepReport> {
+  const { rng, budget } = context;
+  const allBlocks = Array.from({ length: environment.blockCount }, (_, block) => block);
+  let best: Tried<Shown<E>> | undefined;
+  let stale = 0;
+  for (let step = 1; budget.isOpen; step++) {
+    let sets = best && stale < o.patience ? drawer.neighbours(best.prompt, o.batchSize) : [];
+    const isFresh = sets.length === 0;
+    if (isFresh) sets = drawer.draw(o.draws);
+    if (sets.length === 0) {
+      context.warn(`few-shot: all sets of ${o.shots} demonstrations that fit were tried`);
+      return;
+    }
+    const blocks = rng.shuffle(allBlocks);
+    const race = { ...context, environment, blocks, placement, firstBlocks: 1, atLeast: 2 };
+    const { tried, finalists } = await finishRace(sets, race);
+    const leader = finalists[0];
+    if (leader && (isFresh || leader.score.reward > best!.score.reward)) {
+      best = leader;
+      stale = 0;
+    } else stale++;
+    yield {
+      step,
+      tried: tried.map(({ prompt, score }) => ({ prompt, score: withPlaces(score, placeOf) })),
+      quantities: {
+        isFresh: Number(isFresh),
+        finalists: finalists.length,
+        ...(best ? { current: best.score.reward, tokens: drawer.tokensOf(best.prompt) } : {}),
+      },
+    };
+  }
+}
+
+async function showingOf(context: MethodContext, o: Options): Promise<Showing<Example>> {
+  const { task, rng, taskLm } = context;
+  const isMasked = taskLm.config.kind === 'masked';
+  const shape: Shape = {
+    prompt: o.prompt ?? ordinaryPrompt(task),
+    separator: o.separator ?? (isMasked ? ' ' : '\n\n'),
+  };
+  const { shown, scored } = partsOf(context, o);
+  const template = templateWith(task, shape);
+  const environment = context.environmentWith(template, {
+    examples: scored,
+    examplesPerPass: blockSize(scored.length),
+  });
+  const drawer = new Drawer({
+    groups: o.balanced
+      ? task.classes.map((_, label) => shown.filter((example) => example.label === label))
+      : [shown],
+    shots: o.shots,
+    limit: Math.min(o.maxTokens, roomFor(context, environment)),
+    rng,
+    render(examples) {
+      const sets = examples.map((example) => demonstrate(task, example, shape.prompt));
+      const text = sets.join(shape.separator);
+      return { text, ids: environment.layout.prompt(text) };
+    },
+    tokensOf: ({ ids }) => ids!.length,
+  });
+  const places = placesIn(task.train);
+  return {
+    drawer,
+    environment,
+    placement: { template, leftOut: shown.map(({ id }) => id) },
+    placeOf: (e) => places.get(scored[e]!)!,
+  };
+}
+
+/** Where the task LM is asked in text: base prompt and demonstrations are the prompt. */
+function textShowing(context: PromptContext, o: Options): Showing<TextExample> {
+  const { rng } = context;
+  const task = context.task as TextTask;
+  const base = o.prompt ?? ordinaryPrompt(task);
+  const separator = o.separator ?? '\n\n';
+  const parts = [
+    { name: 'shown', share: o.share },
+    { name: 'scored', share: 1 - o.share },
+  ];
+  const golds = task.labelWords ?? ['any'];
+  const [shown, rest] = splitStratified(task.train, parts, rng.fork('parts'), { golds });
+  const scored = sampleStratified(rest!, o.mostExamples, rng.fork('scored'));
+  const environment = context.environmentWith(task.template.source, { examples: scored });
+  const labels = [...new Set(shown!.map(({ label }) => label))];
+  const drawer = new Drawer({
+    groups: o.balanced ? labels.map((l) => shown!.filter(({ label }) => label === l)) : [shown!],
+    shots: o.shots,
+    limit: o.maxTokens,
+    rng,
+    render: (examples) => ({ text: [base, ...examples.map(demonstrateText)].join(separator) }),
+    // Whose tokens would be counted is not known: four characters a token is what English takes.
+    tokensOf: ({ text }) => Math.ceil((text.length - base.length) / 4),
+  });
+  const places = placesIn(task.train);
+  return {
+    drawer,
+    environment,
+    placement: { leftOut: shown!.map(({ id }) => id) },
+    placeOf: (e) => places.get(scored[e]!)!,
+  };
+}
+
+function placesIn<E>(examples: readonly E[]): Map<E, number> {
+  return new Map(examples.map((example, i) => [example, i]));
+}
 
 /** A prompt is read anew for every block: few blocks, but enough to compare on a part of them. */
 function blockSize(examples: number): number {
@@ -138,10 +221,7 @@ function scoredOf(train: readonly Example[], share: number): number {
 }
 
 /** The train split in two: what may be shown, and what gives the rewards. */
-function partsOf(
-  { task, rng, taskLm }: MethodContext,
-  { share, mostExamples: most }: z.infer<typeof options>,
-) {
+function partsOf({ task, rng, taskLm }: MethodContext, { share, mostExamples: most }: Options) {
   const parts = [
     { name: 'shown', share },
     { name: 'scored', share: 1 - share },

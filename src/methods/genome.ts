@@ -8,7 +8,7 @@
 import type { Layout, Prompt } from '../environment/index.ts';
 import type { Tokenizer } from '../models/tokenizer.ts';
 import { actionSpaceOf } from '../policy/action-space.ts';
-import type { Task } from '../tasks/task.ts';
+import type { AnyExample, AnyTask } from '../tasks/task.ts';
 import type { Rng } from '../util/rng.ts';
 import { humanCandidates } from './human-prompts.ts';
 
@@ -25,8 +25,8 @@ export interface Alphabet {
 }
 
 /** Tokens: the whole words of the vocabulary. Words: those of the task itself. */
-export function alphabetOf(unit: Unit, task: Task, tokenizer: Tokenizer): Alphabet {
-  if (unit === 'words')
+export function alphabetOf(unit: Unit, task: AnyTask, tokenizer?: Tokenizer): Alphabet {
+  if (unit === 'words' || !tokenizer)
     return { units: wordsOf(task).map((word) => ` ${word}`), split: splitWords };
   const units = actionSpaceOf(tokenizer).ids.map((id) => tokenizer.tokenText(id));
   return {
@@ -39,9 +39,14 @@ export function alphabetOf(unit: Unit, task: Task, tokenizer: Tokenizer): Alphab
   };
 }
 
-/** A genome as a prompt, or nothing where it is empty or longer than `limit` tokens. */
-export function asPrompt(genome: Genome, layout: Layout, limit: number): Prompt | undefined {
+/** A genome as a prompt, or nothing where it is empty or longer than `limit` tokens; without a layout, words. */
+export function asPrompt(
+  genome: Genome,
+  layout: Layout | undefined,
+  limit: number,
+): Prompt | undefined {
   const text = genome.join('').trim();
+  if (!layout) return text === '' || splitWords(text).length > limit ? undefined : { text };
   const ids = layout.prompt(text);
   return text === '' || ids.length > limit ? undefined : { text, ids };
 }
@@ -88,11 +93,11 @@ export function diversity(genomes: readonly Genome[]): number {
 }
 
 /** Words of the train inputs, of the description and of human candidates. */
-function wordsOf(task: Task): string[] {
+export function wordsOf(task: AnyTask): string[] {
   const texts = [
     ...humanCandidates(task),
     task.description,
-    ...task.train.map(({ input }) => input),
+    ...task.train.map(({ input }: AnyExample) => input),
   ];
   const words = texts.flatMap((text) => text.split(/\s+/));
   return [

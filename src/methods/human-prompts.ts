@@ -2,7 +2,7 @@
  * What people write for tasks of a kind. Which kind a task is, its label words say; prompts that
  * name the classes are built from those words.
  */
-import type { Task } from '../tasks/task.ts';
+import type { AnyTask, Task } from '../tasks/task.ts';
 
 export const familyNames = ['sentiment', 'topic', 'question', 'generic'] as const;
 export type FamilyName = (typeof familyNames)[number];
@@ -90,8 +90,13 @@ export function familiesOf(task: Task): FamilyName[] {
   return ['generic', 'topic'];
 }
 
-/** Prompts of the families, by default those of the task's kind; the first is what comes to mind. */
-export function humanCandidates(
+/** Instructions where answers are text; else prompts of the families, by default those of the task's kind; the first is what comes to mind. */
+export function humanCandidates(task: AnyTask, families?: readonly FamilyName[]): string[] {
+  if (task.kind === 'text') return [...new Set(task.humanPrompts)];
+  return humanContinuations(task, families);
+}
+
+function humanContinuations(
   task: Task,
   families: readonly FamilyName[] = familiesOf(task),
 ): string[] {
@@ -99,7 +104,7 @@ export function humanCandidates(
 }
 
 /** What somebody would write without trying. */
-export function ordinaryPrompt(task: Task): string {
+export function ordinaryPrompt(task: AnyTask): string {
   return humanCandidates(task)[0]!;
 }
 

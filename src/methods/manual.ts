@@ -4,12 +4,12 @@
  */
 import { resolve } from 'node:path';
 import { z } from 'zod';
-import { checkTask, EXAMPLES_PER_PASS } from '../environment/index.ts';
-import type { Task } from '../tasks/task.ts';
+import { EXAMPLES_PER_PASS } from '../environment/index.ts';
+import type { AnyTask } from '../tasks/task.ts';
 import { familyNames, humanCandidates } from './human-prompts.ts';
-import { type MethodContext, method } from './method.ts';
+import { anyTaskLm, method, type PromptContext } from './method.ts';
 import { readPromptsFile } from './prompts-file.ts';
-import { firstRound, race, shuffledBlocks } from './racing.ts';
+import { firstRound, race, raceEvaluations, shuffledBlocks } from './racing.ts';
 
 const options = z.strictObject({
   name: z.literal('manual').default('manual'),
@@ -37,15 +37,14 @@ export const manual = method({
     const count = candidates(task, given, []).length || 1;
     return count * firstRound(task.train.length, { blockSize: EXAMPLES_PER_PASS });
   },
-  async *run(context, given) {
-    const { task, taskLm, environment, rng } = context;
+  needs: { taskLm: anyTaskLm },
+  expectedEvaluations: ({ prompts = [] }, { trainExamples, humanPrompts }) =>
+    raceEvaluations(prompts.length || humanPrompts, trainExamples),
+  async *run(context: PromptContext, given) {
+    const { task, environment, rng } = context;
     const texts = candidates(task, given, await fromFile(context, given));
     // A prompt too long for any example must not end the run after its race.
-    checkTask(
-      task,
-      taskLm,
-      Math.max(...texts.map((text) => environment.layout.prompt(text).length)),
-    );
+    environment.checkRoom(texts);
     const blocks = shuffledBlocks(environment, rng);
     const prompts = texts.map((text) => ({ text }));
     let step = 1;
@@ -56,14 +55,14 @@ export const manual = method({
 });
 
 async function fromFile(
-  { folder = '.' }: MethodContext,
+  { folder = '.' }: PromptContext,
   { promptsFile }: Options,
 ): Promise<readonly string[]> {
   return promptsFile === undefined ? [] : readPromptsFile(resolve(folder, promptsFile));
 }
 
 function candidates(
-  task: Task,
+  task: AnyTask,
   { prompts = [], promptsFile, families }: Options,
   read: readonly string[],
 ): string[] {

@@ -4,39 +4,55 @@
  * finalists, testing and recording belong to the run, and are the same for every method.
  */
 import type { z } from 'zod';
-import type { Environment, Prompt, PromptScore } from '../environment/index.ts';
+import type { Environment, Prompt, PromptScore, PromptScorer } from '../environment/index.ts';
 import type { LanguageModel } from '../models/language-model.ts';
 import type { Policy, PolicyOptions } from '../policy/index.ts';
+import type { TextModel } from '../providers/text-model.ts';
 import type { RewardFunction } from '../tasks/rewards/index.ts';
-import type { Example, Task } from '../tasks/task.ts';
+import type { AnyExample, AnyTask, Example, Task } from '../tasks/task.ts';
 import type { Rng } from '../util/rng.ts';
 import type { Budget } from './budget.ts';
 import type { CandidatePool } from './candidate-pool.ts';
 import type { SolutionKind, TensorSolution } from './solution.ts';
 
-export interface OtherEnvironment {
+export interface OtherEnvironment<E = Example> {
   /** @default the train split */
-  readonly examples?: readonly Example[];
+  readonly examples?: readonly E[];
   /** Examples of one block. @default 8 */
   readonly examplesPerPass?: number;
 }
 
-export interface MethodContext {
-  readonly task: Task;
+/** What every method may count on, however the task LM answers: prompts are texts. */
+export interface PromptContext {
+  readonly task: AnyTask;
   /** Rewards on the train split. */
-  readonly environment: Environment;
+  readonly environment: PromptScorer;
   /** The train examples, or some of them, under another template; what it computes counts too. */
-  environmentWith(template: string, options?: OtherEnvironment): Environment;
+  environmentWith(template: string, options?: OtherEnvironment<AnyExample>): PromptScorer;
   /** Examples for stopping early and for choosing among settings; the test split stays sealed. */
-  readonly validation: readonly Example[];
-  readonly taskLm: LanguageModel;
-  readonly reward: RewardFunction;
+  readonly validation: readonly AnyExample[];
+  /** The policy LM as one that answers in text; opened when it is first needed. */
+  writer?(): Promise<TextModel>;
   readonly rng: Rng;
   /** Relative paths among the options start here. @default the working directory */
   readonly folder?: string;
   readonly budget: Budget;
   /** Texts that were tried: the run chooses among the best of them. */
   readonly pool: CandidatePool;
+  /** Says what the user should know; the run goes on. */
+  warn(message: string): void;
+  /** Aborted: end after the work in hand. */
+  readonly signal: AbortSignal | undefined;
+}
+
+/** What a method may count on where the task LM is open: token ids, logits, gradients. */
+export interface MethodContext extends PromptContext {
+  readonly task: Task;
+  readonly environment: Environment;
+  environmentWith(template: string, options?: OtherEnvironment): Environment;
+  readonly validation: readonly Example[];
+  readonly taskLm: LanguageModel;
+  readonly reward: RewardFunction;
   /** Hands in a solution that is no text; the run chooses among these too. */
   propose(solution: TensorSolution): void;
   /** A fresh policy over the task LM's vocabulary, reading the task's description. */
@@ -45,13 +61,21 @@ export interface MethodContext {
   policyLm(): Promise<LanguageModel>;
   /** Keeps files beside the result, such as a policy's weights; `save` gets a folder, returns the files. */
   keep?(save: (folder: string) => Promise<readonly string[]>): Promise<void>;
-  /** Says what the user should know; the run goes on. */
-  warn(message: string): void;
-  /** Aborted: end after the work in hand. */
-  readonly signal: AbortSignal | undefined;
 }
 
-export type LmKind = 'causal' | 'masked';
+/** True where the task LM is open; else words are all that there is. */
+export function isOpen(context: PromptContext): context is MethodContext {
+  return context.task.kind === 'classification' && 'taskLm' in context;
+}
+
+/** A language model whose logits can be read, by how it reads; or one that answers in text alone. */
+export type LmKind = 'causal' | 'masked' | 'text';
+
+/** What a method that works on words declares as its `needs.taskLm`. */
+export const anyTaskLm: readonly LmKind[] = ['causal', 'masked', 'text'];
+
+/** What a method serves that declares nothing: it may ask for token ids, logits or gradients. */
+export const openTaskLms: readonly LmKind[] = ['causal', 'masked'];
 
 /** What a tensor needs to be scored. */
 export type SolutionContext = Pick<MethodContext, 'task' | 'taskLm' | 'reward'>;
@@ -77,7 +101,7 @@ export interface Method<Options = unknown> {
   readonly finds?: SolutionKind;
   /** What it asks of the LMs; what is left out, every LM can serve. */
   readonly needs?: {
-    /** Kinds of task LM. */
+    /** Kinds of task LM; only with `text` may its `run` be given a mere `PromptContext`. @default causal and masked */
     readonly taskLm?: readonly LmKind[];
     /** A policy LM, which must be causal. */
     readonly policyLm?: true;
@@ -86,10 +110,21 @@ export interface Method<Options = unknown> {
    * Task-LM example evaluations that its first step costs at least; a smaller budget is refused.
    * @default unknown, nothing is refused
    */
-  leastEvaluations?(options: NoInfer<Options>, task: Task): number;
+  leastEvaluations?(options: NoInfer<Options>, task: AnyTask): number;
+  /**
+   * Calls of the task LM that a search will make, for a plan that is printed before any is sent.
+   * @default as many as the budget allows
+   */
+  expectedEvaluations?(options: NoInfer<Options>, about: PlanAbout): number;
   run(context: MethodContext, options: Options): AsyncIterable<StepReport>;
   /** Opens what it saved, where that is no text. */
   open?(path: string, context: SolutionContext): Promise<TensorSolution>;
+}
+
+export interface PlanAbout {
+  readonly trainExamples: number;
+  /** Built-in human prompts of the task. */
+  readonly humanPrompts: number;
 }
 
 /** Declares a method; its options' type comes from their schema. */

@@ -5,7 +5,7 @@ import type { LanguageModel } from '../models/language-model.ts';
 import type { Episode, Policy } from '../policy/index.ts';
 import type { Task } from '../tasks/task.ts';
 import { float32, type HostTensor, int64 } from '../tensor/index.ts';
-import type { MethodContext } from './method.ts';
+import type { MethodContext, PromptContext } from './method.ts';
 
 export interface ScoredEpisode {
   readonly episode: Episode;
@@ -43,7 +43,7 @@ export function stepEvaluations(
 
 /** What of the train split one step scores: all, or blocks that hold about as many examples. */
 export function minibatch(
-  { environment, rng }: MethodContext,
+  { environment, rng }: PromptContext,
   examples: number,
 ): { blocks?: readonly number[] } {
   const { blockCount, examples: all } = environment;

@@ -6,7 +6,7 @@
  * Source: arXiv 1502.07943. Deviation: the race ends with a group of `atLeast`, not with one winner.
  */
 import { z } from 'zod';
-import type { Environment, Prompt, PromptScore } from '../environment/index.ts';
+import type { Prompt, PromptScore, PromptScorer } from '../environment/index.ts';
 import type { Budget } from './budget.ts';
 import type { CandidatePool } from './candidate-pool.ts';
 import type { Placement } from './solution.ts';
@@ -24,7 +24,7 @@ export interface Round<P extends Prompt = Prompt> {
 }
 
 export interface RaceOptions {
-  readonly environment: Environment;
+  readonly environment: PromptScorer;
   readonly pool: CandidatePool;
   readonly budget: Budget;
   /** All blocks, in the order in which they are used. */
@@ -66,7 +66,7 @@ export async function* race<P extends Prompt>(
     while (alive.length > 0 && !round?.isLast && budget.isOpen) {
       const scores = await environment.step(alive, { blocks: blocks.slice(0, width) });
       const tried = alive.map((prompt, i) => ({ prompt, score: scores[i]! }));
-      tried.sort((a, b) => b.score.reward - a.score.reward);
+      tried.sort((a, b) => worthOf(b) - worthOf(a));
       round = { tried, isLast: width === blocks.length };
       yield round;
       const kept = Math.max(options.atLeast ?? 4, Math.ceil(tried.length / 2));
@@ -104,8 +104,26 @@ export const mostExamples = z
 
 /** The indices of an environment's blocks, shuffled. */
 export function shuffledBlocks(
-  { blockCount }: Environment,
+  { blockCount }: Pick<PromptScorer, 'blockCount'>,
   rng: { shuffle<T>(items: readonly T[]): T[] },
 ): number[] {
   return rng.shuffle(Array.from({ length: blockCount }, (_, i) => i));
+}
+
+/** Evaluations of a race with the usual first round and blocks of eight. */
+export function raceEvaluations(prompts: number, examples: number): number {
+  const blocks = Math.ceil(examples / 8);
+  let [alive, width, before, total] = [prompts, Math.min(2, blocks), 0, 0];
+  for (;;) {
+    total += alive * Math.min(examples, 8 * (width - before));
+    if (width === blocks) return total;
+    alive = Math.max(Math.min(4, alive), Math.ceil(alive / 2));
+    before = width;
+    width = Math.min(blocks, 2 * width);
+  }
+}
+
+/** A prompt that no example gave a score goes last. */
+function worthOf({ score: { reward } }: Tried): number {
+  return Number.isNaN(reward) ? Number.NEGATIVE_INFINITY : reward;
 }

@@ -3,6 +3,8 @@
  * from. What the data decides (columns, classes) is filled in by `load-task.ts`.
  */
 import { z } from 'zod';
+import { taskKindNames } from './kinds/index.ts';
+import { metricSchema } from './metrics/index.ts';
 
 const dataPath = z.string().min(1);
 
@@ -34,6 +36,12 @@ export const splitSharesSchema = z
   );
 
 export const taskConfigSchema = z.strictObject({
+  kind: z
+    .enum(taskKindNames)
+    .optional()
+    .describe(
+      'What is asked for: decides metric, template and length of answers; classification when left out.',
+    ),
   name: z.string().min(1).optional().describe("Name in reports; the data file's when left out."),
   description: z
     .string()
@@ -55,6 +63,32 @@ export const taskConfigSchema = z.strictObject({
     .describe(
       'Column of the gold label; guessed among label, gold, class, target … when left out.',
     ),
+  question: z
+    .string()
+    .optional()
+    .describe('Column of a question about the input, for tasks that are answered in text.'),
+  conversation: z
+    .string()
+    .optional()
+    .describe(
+      'Column of what was said before: a list of { role, content }, in CSV and TSV written as JSON.',
+    ),
+  metric: metricSchema
+    .optional()
+    .describe("How answers in text are judged; the kind's own metric when left out."),
+  maxAnswerTokens: z
+    .number()
+    .int()
+    .min(1)
+    .max(100_000)
+    .optional()
+    .describe("Most tokens of an answer in text; the kind's own number when left out."),
+  stop: z
+    .array(z.string().min(1))
+    .min(1)
+    .max(4)
+    .optional()
+    .describe('Texts at which an answer ends; they are not part of it.'),
   labels: z
     .record(z.string(), z.string())
     .optional()
@@ -67,7 +101,8 @@ export const taskConfigSchema = z.strictObject({
     .optional()
     .describe(
       'Text with the slots {input} and {prompt}, and {mask} for a masked task LM; ' +
-        '"{input} {prompt}" or "{input} {prompt} {mask} ." when left out.',
+        '"{input} {prompt}" or "{input} {prompt} {mask} ." when left out. Where answers are text, ' +
+        'also {question}, and lines [system], [user], [assistant], [conversation] that begin messages.',
     ),
   split: splitSharesSchema.optional(),
   shots: z

@@ -15,6 +15,8 @@ export interface TableRow {
   readonly row: number;
   /** Field by column, in the file's order. JSONL: numbers and booleans as text, others left out. */
   readonly values: ReadonlyMap<string, string>;
+  /** Lists and objects of a line of JSONL, by column. */
+  readonly structures?: ReadonlyMap<string, object>;
 }
 
 /** Longest field, in UTF-16 code units. */
@@ -148,13 +150,17 @@ async function* readJsonLines(path: string): AsyncGenerator<TableRow> {
       throw at(path, row, `has ${entries.length} fields, at most ${maxColumns} are read`);
     }
     const values = new Map<string, string>();
+    const structures = new Map<string, object>();
     for (const [column, value] of entries) {
-      if (typeof value === 'object' && value !== null) continue;
+      if (typeof value === 'object' && value !== null) {
+        structures.set(column, value);
+        continue;
+      }
       const field = value === null ? '' : String(value);
       checkField(path, row, column, field);
       values.set(column, field);
     }
-    yield { row, values };
+    yield structures.size > 0 ? { row, values, structures } : { row, values };
   }
 }
 

@@ -5,7 +5,20 @@
  */
 import { DataError } from '../errors.ts';
 import { excerpt } from './excerpt.ts';
-import type { LabelledFile, LabelledRow } from './labelled-rows.ts';
+
+/** A row of a data file, as far as repeats go. */
+export interface Row {
+  readonly row: number;
+  readonly input: string;
+  readonly gold: string;
+  /** All that tells it from another, where that is more than the input. */
+  readonly key?: string;
+}
+
+export interface RowFile<R extends Row = Row> {
+  readonly path: string;
+  readonly rows: readonly R[];
+}
 
 /** Pairs of rows that a message names before it counts the rest. */
 const shownPairs = 5;
@@ -19,13 +32,13 @@ export function textKey(text: string): string {
  * Checks that no text stands in two files.
  * @throws DataError that names the rows
  */
-export function refuseSharedTexts(files: readonly LabelledFile[]): void {
+export function refuseSharedTexts(files: readonly RowFile[]): void {
   const first = new Map<string, { path: string; row: number }>();
   const pairs: string[] = [];
   let count = 0;
   for (const { path, rows } of files) {
-    for (const { row, input } of rows) {
-      const key = textKey(input);
+    for (const { row, input, key: whole } of rows) {
+      const key = textKey(whole ?? input);
       const other = first.get(key);
       if (other === undefined) first.set(key, { path, row });
       else if (other.path !== path) {
@@ -45,17 +58,20 @@ export function refuseSharedTexts(files: readonly LabelledFile[]): void {
 }
 
 /** Rows of one file with each text once (the first), and warnings about the others. */
-export function findRepeats({ path, rows }: LabelledFile): {
-  readonly unique: readonly LabelledRow[];
+export function findRepeats<R extends Row>({
+  path,
+  rows,
+}: RowFile<R>): {
+  readonly unique: readonly R[];
   readonly repeats: readonly string[];
   readonly conflicts: readonly string[];
 } {
-  const first = new Map<string, LabelledRow>();
-  const unique: LabelledRow[] = [];
+  const first = new Map<string, R>();
+  const unique: R[] = [];
   const repeats: string[] = [];
   const conflicts: string[] = [];
   for (const row of rows) {
-    const key = textKey(row.input);
+    const key = textKey(row.key ?? row.input);
     const other = first.get(key);
     if (other === undefined) {
       first.set(key, row);

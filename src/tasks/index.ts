@@ -8,6 +8,8 @@ export {
 } from './config.ts';
 export { readTable, type TableRow } from './data-file.ts';
 export { demoFolder, demoTaskConfig } from './demo.ts';
+export { type TaskKind, type TaskKindName, taskKindNames, taskKinds } from './kinds/index.ts';
+export { answeredInText, LABEL_MATCH, labelIn, labelMatch } from './label-answers.ts';
 export { type LoadTaskOptions, loadTask } from './load-task.ts';
 export {
   accuracy,
@@ -39,10 +41,26 @@ export {
   composedRewardSchema,
   composeReward,
 } from './rewards/composed.ts';
+export { isTextTask, loadTextTask } from './load-text-task.ts';
+export {
+  hasMessageSlot,
+  type MessageTemplate,
+  parseMessageTemplate,
+  renderMessages,
+} from './message-template.ts';
 export { type RewardFunction, type RewardName, rewardNames, rewards } from './rewards/index.ts';
 export { sealSplit } from './sealed-split.ts';
 export { apportion, sampleStratified, splitStratified, takeShots } from './split.ts';
-export type { Example, SealedSplit, Task, TaskClass } from './task.ts';
+export type {
+  AnyExample,
+  AnyTask,
+  Example,
+  SealedSplit,
+  Task,
+  TaskClass,
+  TextExample,
+  TextTask,
+} from './task.ts';
 export {
   causalTemplate,
   checkTemplateFits,

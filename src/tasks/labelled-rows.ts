@@ -29,12 +29,12 @@ export interface ColumnNames {
   readonly gold?: string | undefined;
 }
 
-const inputGuesses = ['text', 'sentence', 'input', 'review', 'question', 'content', 'message', 'comment', 'body', 'utterance', 'title']; // biome-ignore format: one list
+export const inputGuesses = ['text', 'sentence', 'input', 'review', 'question', 'content', 'message', 'comment', 'body', 'utterance', 'title']; // biome-ignore format: one list
 const goldGuesses = ['label', 'labels', 'gold', 'class', 'target', 'category', 'sentiment', 'answer', 'intent']; // biome-ignore format: one list
 
-const maxRows = 1_000_000;
+export const maxRows = 1_000_000;
 /** All inputs of one file together, in UTF-16 code units. */
-const maxTextLength = 1 << 28;
+export const maxTextLength = 1 << 28;
 
 /**
  * Reads the labelled rows of one file; `path` is where it lies, `shownPath` what messages call it.
@@ -76,10 +76,10 @@ function findColumns(path: string, existing: readonly string[], names: ColumnNam
   return { input, gold };
 }
 
-function findColumn(
+export function findColumn(
   path: string,
   existing: readonly string[],
-  role: 'input' | 'gold',
+  role: 'input' | 'gold' | 'question' | 'conversation',
   name: string | undefined,
   guesses: readonly string[],
 ): string {
@@ -101,7 +101,7 @@ function findColumn(
   );
 }
 
-function fieldOf(path: string, { row, values }: TableRow, column: string): string {
+export function fieldOf(path: string, { row, values }: TableRow, column: string): string {
   const value = values.get(column)?.trim();
   if (value !== undefined && value !== '') return value;
   const problem = value === undefined ? 'no text' : 'nothing';
@@ -124,7 +124,7 @@ function tooManyLabels(path: string, column: string): ConfigError {
   );
 }
 
-function tooLarge(path: string, row: number): DataError {
+export function tooLarge(path: string, row: number): DataError {
   return new DataError(
     `data file ${path} is too large at row ${row}: at most ${maxRows} rows and ` +
       `${maxTextLength} characters of input are read; take a part of it`,

@@ -2,16 +2,23 @@
  * From a configuration to a task: reads the data files, finds the classes, checks what would make a
  * result worthless (leaks between splits, one label only), and divides what is not divided yet.
  */
-import { basename, dirname, extname, resolve } from 'node:path';
-import { ConfigError, DataError } from '../errors.ts';
-import { sha256, sha256File } from '../util/hash.ts';
+import { DataError } from '../errors.ts';
+import { sha256 } from '../util/hash.ts';
 import { createRng, type Rng } from '../util/rng.ts';
-import { type ParsedTaskConfig, type TaskConfig, taskConfigSchema } from './config.ts';
-import { findRepeats, refuseSharedTexts, summarise } from './duplicates.ts';
+import type { ParsedTaskConfig, TaskConfig } from './config.ts';
+import { findRepeats, summarise } from './duplicates.ts';
 import { excerpt } from './excerpt.ts';
 import { type LabelledFile, type LabelledRow, readLabelledRows } from './labelled-rows.ts';
 import { sealSplit } from './sealed-split.ts';
 import { sampleStratified, splitStratified, takeShots } from './split.ts';
+import {
+  hashSplits,
+  parseTaskConfig,
+  readSplitFiles,
+  type SplitName,
+  splitNames,
+  taskName,
+} from './split-files.ts';
 import type { Example, Task, TaskClass } from './task.ts';
 import { causalTemplate, checkTemplateFits, maskedTemplate, parseTemplate } from './template.ts';
 import { resolveClasses } from './verbalizer.ts';
@@ -25,75 +32,34 @@ export interface LoadTaskOptions {
   readonly taskLm?: 'causal' | 'masked';
 }
 
-type SplitName = 'train' | 'validation' | 'test';
-const splitNames: readonly SplitName[] = ['train', 'validation', 'test'];
-
 /**
  * Loads a task.
  * @throws ConfigError when the configuration cannot be meant, DataError when the data cannot be a task
  */
 export async function loadTask(config: TaskConfig, options: LoadTaskOptions): Promise<Task> {
-  const parsed = parseConfig(config);
+  const parsed = parseTaskConfig(config);
   const lm = options.taskLm ?? 'causal';
   const template = parseTemplate(
     parsed.template ?? (lm === 'masked' ? maskedTemplate : causalTemplate),
   );
   if (options.taskLm !== undefined) checkTemplateFits(template, lm);
-  const paths = typeof parsed.data === 'string' ? { train: parsed.data } : parsed.data;
-  const files = await readFiles(paths, parsed, options.baseFolder);
+  const files = await readSplitFiles(parsed, options.baseFolder, (place, path) =>
+    readLabelledRows(place, path, parsed),
+  );
   const classes = resolveClasses(firstSeen([...files.values()]), parsed.labels);
   const { splits, warnings } = divide(files, classes, parsed, options.seed);
-  const hashes: Record<string, string> = {};
-  for (const { path } of files.values()) {
-    hashes[path] = await sha256File(resolve(options.baseFolder, path));
-  }
-  for (const name of splitNames) {
-    hashes[`split:${name}`] = sha256(splits[name].map(({ id }) => id).join('\n'));
-  }
   return {
     kind: 'classification',
-    name: parsed.name ?? nameOf(resolve(options.baseFolder, paths.train)),
+    name: taskName(parsed, options.baseFolder),
     description: parsed.description ?? describe(classes),
     classes,
     template,
     train: splits.train,
     validation: splits.validation,
     test: sealSplit(splits.test),
-    hashes,
+    hashes: await hashSplits(files, splits, options.baseFolder),
     warnings: [...unusedWords(classes, files), ...warnings],
   };
-}
-
-function parseConfig(config: TaskConfig): ParsedTaskConfig {
-  const result = taskConfigSchema.safeParse(config);
-  if (result.success) return result.data;
-  const { path, message } = result.error.issues[0]!;
-  throw new ConfigError(`${['task', ...path.map(String)].join('.')}: ${message}`);
-}
-
-async function readFiles(
-  paths: { readonly [name in SplitName]?: string | undefined },
-  { input, gold }: ParsedTaskConfig,
-  baseFolder: string,
-): Promise<Map<SplitName, LabelledFile>> {
-  const files = new Map<SplitName, LabelledFile>();
-  const places = new Map<string, SplitName>();
-  for (const name of splitNames) {
-    const path = paths[name];
-    if (path === undefined) continue;
-    const place = resolve(baseFolder, path);
-    const other = places.get(place);
-    if (other !== undefined) {
-      throw new ConfigError(
-        `task.data: ${other} and ${name} are the same file ${path}; ` +
-          'name it once as data: <path> to have it divided',
-      );
-    }
-    places.set(place, name);
-    files.set(name, await readLabelledRows(place, path, { input, gold }));
-  }
-  refuseSharedTexts([...files.values()]);
-  return files;
 }
 
 /** The three splits: files as given, missing ones carved out of train. */
@@ -218,10 +184,4 @@ function describe(classes: readonly TaskClass[]): string {
   const words = classes.slice(0, 20).map(({ word }) => word);
   if (words.length < classes.length) return `Classify the text: ${words.join(', ')} and others.`;
   return `Classify the text as ${words.slice(0, -1).join(', ')} or ${words.at(-1)}.`;
-}
-
-/** The file's name without its ending; the folder's for a file that is called after a split. */
-function nameOf(path: string): string {
-  const name = basename(path, extname(path));
-  return name === 'train' ? basename(dirname(path)) || name : name;
 }

@@ -1,8 +1,8 @@
 /** The test split behind a door that counts: a run opens it once, and a report can show that. */
-import type { Example, SealedSplit } from './task.ts';
+import type { SealedSplit } from './task.ts';
 
 /** Seals the examples; only `open()` gives them out, and JSON shows the size alone. */
-export function sealSplit(examples: readonly Example[]): SealedSplit {
+export function sealSplit<E>(examples: readonly E[]): SealedSplit<E> {
   const sealed = Object.freeze([...examples]);
   let opened = 0;
   return {

@@ -7,7 +7,8 @@ import type { Rng } from '../util/rng.ts';
 import { excerpt } from './excerpt.ts';
 
 interface Labelled {
-  readonly label: number;
+  /** Without one, all are of one kind. */
+  readonly label?: number;
 }
 
 export interface SplitPart {
@@ -131,8 +132,9 @@ export function apportion(total: number, shares: readonly number[]): number[] {
 function byLabel<T extends Labelled>(examples: readonly T[]): Map<number, T[]> {
   const groups = new Map<number, T[]>();
   for (const example of examples) {
-    const group = groups.get(example.label);
-    if (group === undefined) groups.set(example.label, [example]);
+    const label = example.label ?? 0;
+    const group = groups.get(label);
+    if (group === undefined) groups.set(label, [example]);
     else group.push(example);
   }
   return new Map([...groups].sort(([a], [b]) => a - b));

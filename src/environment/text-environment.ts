@@ -1,0 +1,269 @@
+/**
+ * The environment of tasks that are answered in text: a frozen task LM behind `TextModel`, examples
+ * and a metric. `step(prompts)` gives one reward a prompt: the metric's mean over the examples. No
+ * prompt is asked twice on an example with the same decoding; an example that got no answer has no
+ * score (it is left out and counted, never zero) and is asked again the next time.
+ */
+import { ConfigError, type WhetstoneError } from '../errors.ts';
+import { isFailure, type TextModel, type TextRequest } from '../providers/text-model.ts';
+import { renderMessages } from '../tasks/message-template.ts';
+import type { Answer, Metric } from '../tasks/metrics/metric.ts';
+import type { TextExample, TextTask } from '../tasks/task.ts';
+import type { Prompt } from './layout.ts';
+import type { PromptScore } from './prompt-score.ts';
+import type { AnsweredExample, PromptScorer } from './prompt-scorer.ts';
+
+export interface TextEnvironmentOptions {
+  readonly task: TextTask;
+  readonly taskLm: TextModel;
+  readonly metric: Metric;
+  readonly examples: readonly TextExample[];
+  /** Answers that other environments of the same task LM got already. */
+  readonly memory?: AnswerMemory;
+  /** Examples of one block. @default 8 */
+  readonly blockSize?: number;
+  readonly signal?: AbortSignal | undefined;
+  /** Told of answers that did not come or could not be judged. */
+  readonly onFailures?: ((failures: readonly AnswerFailure[]) => void) | undefined;
+}
+
+export interface AnswerFailure {
+  readonly example: TextExample;
+  readonly message: string;
+}
+
+interface Judged {
+  readonly output: string;
+  readonly score: number;
+}
+
+/** Answers after which, if none of them came, the task LM is taken to be out of order. */
+const FAILURES_IN_A_ROW = 10;
+
+export class TextEnvironment implements PromptScorer {
+  readonly task: TextTask;
+  readonly examples: readonly TextExample[];
+  /** Questions put to the task LM so far. */
+  evaluations = 0;
+  /** Answers that did not come or could not be judged. */
+  failures = 0;
+  private readonly options: TextEnvironmentOptions;
+  private readonly memory: AnswerMemory;
+  private readonly blocks: readonly (readonly number[])[];
+  private readonly decoding: Pick<TextRequest, 'maxTokens' | 'temperature' | 'stop'>;
+
+  constructor(options: TextEnvironmentOptions) {
+    const { task, examples, blockSize = 8 } = options;
+    if (examples.length === 0) {
+      throw new ConfigError(`task ${task.name}: there are no examples to score on`);
+    }
+    this.options = options;
+    this.task = task;
+    this.examples = examples;
+    this.memory = options.memory ?? new AnswerMemory();
+    const indices = examples.map((_, e) => e);
+    this.blocks = Array.from({ length: Math.ceil(examples.length / blockSize) }, (_, b) =>
+      indices.slice(b * blockSize, (b + 1) * blockSize),
+    );
+    const { maxAnswerTokens: maxTokens, stop } = task;
+    this.decoding = { maxTokens, temperature: 0, ...(stop ? { stop } : {}) };
+  }
+
+  get blockCount(): number {
+    return this.blocks.length;
+  }
+
+  examplesOf(block: number): readonly number[] {
+    return this.blocks[block]!;
+  }
+
+  /** @throws WhetstoneError when no answer comes at all; what `TextModel.complete` throws */
+  step(
+    prompts: readonly Prompt[],
+    { blocks = [...this.blocks.keys()] }: { blocks?: readonly number[] } = {},
+  ): Promise<PromptScore[]> {
+    const wanted = blocks.flatMap((block) => this.blocks[block]!);
+    return this.score(
+      prompts.map(({ text }) => text),
+      wanted,
+    );
+  }
+
+  evaluate(texts: readonly string[], onProgress?: (share: number) => void): Promise<PromptScore[]> {
+    return this.score(
+      texts,
+      this.examples.map((_, e) => e),
+      onProgress,
+    );
+  }
+
+  answered(score: PromptScore, at: number): AnsweredExample {
+    const example = this.examples[score.examples[at]!]!;
+    return {
+      input: readable(example),
+      answer: score.text!.outputs[at]!,
+      gold: example.golds[0]!,
+      reward: score.rewards[at]!,
+    };
+  }
+
+  /** What a window holds is the task LM's to say, request by request. */
+  checkRoom(): void {}
+
+  async close(): Promise<void> {}
+
+  private async score(
+    texts: readonly string[],
+    wanted: readonly number[],
+    onProgress?: (share: number) => void,
+  ): Promise<PromptScore[]> {
+    const missing = [...new Set(texts)].flatMap((text) =>
+      wanted.filter((e) => !this.known(text, e)).map((e) => ({ text, e })),
+    );
+    if (missing.length > 0) await this.ask(missing, onProgress);
+    return texts.map((text) => this.summarise(text, wanted));
+  }
+
+  private async ask(
+    pairs: readonly { readonly text: string; readonly e: number }[],
+    onProgress: ((share: number) => void) | undefined,
+  ): Promise<void> {
+    const { taskLm, signal, metric } = this.options;
+    const requests = pairs.map(({ text, e }): TextRequest => {
+      const { input, question, conversation } = this.examples[e]!;
+      const values = { prompt: text, input, question, conversation };
+      return { messages: renderMessages(this.task.template, values), ...this.decoding };
+    });
+    const completions = await taskLm.complete(requests, {
+      signal,
+      onProgress: (done) => onProgress?.(done / requests.length),
+    });
+    this.evaluations += requests.length;
+    const came: { pair: (typeof pairs)[number]; answer: Answer }[] = [];
+    const failed: AnswerFailure[] = [];
+    let inARow = 0;
+    let worst = 0;
+    let last: WhetstoneError | undefined;
+    completions.forEach((completion, i) => {
+      const pair = pairs[i]!;
+      const example = this.examples[pair.e]!;
+      if (isFailure(completion)) {
+        failed.push({ example, message: completion.error.message });
+        // One that failed before says nothing new.
+        if (this.memory.noteFailure(this.place(pair.text), example.id)) return;
+        last = completion.error;
+        worst = Math.max(worst, ++inARow);
+        return;
+      }
+      inARow = 0;
+      const { golds, input } = example;
+      came.push({ pair, answer: { output: completion.text, golds, input } });
+    });
+    const isDead = came.length === 0 && this.memory.isEmpty;
+    if (last && (isDead || worst >= FAILURES_IN_A_ROW)) throw last;
+    const scores = await metric.score(
+      came.map(({ answer }) => answer),
+      signal,
+    );
+    came.forEach(({ pair: { text, e }, answer }, i) => {
+      const score = scores[i];
+      const example = this.examples[e]!;
+      if (score === null || score === undefined || !Number.isFinite(score)) {
+        failed.push({ example, message: `the metric ${metric.name} gave no score` });
+      } else this.memory.set(this.place(text), example.id, { output: answer.output, score });
+    });
+    this.failures += failed.length;
+    if (failed.length > 0) this.options.onFailures?.(failed);
+  }
+
+  /** All that decides an answer but the example. */
+  private place(text: string): string {
+    const { template } = this.task;
+    return JSON.stringify([this.options.taskLm.key, template.source, this.decoding, text]);
+  }
+
+  private known(text: string, e: number): Judged | undefined {
+    return this.memory.get(this.place(text), this.examples[e]!.id);
+  }
+
+  private summarise(text: string, wanted: readonly number[]): PromptScore {
+    const place = this.place(text);
+    const judged = wanted.flatMap((e) => {
+      const known = this.memory.get(place, this.examples[e]!.id);
+      return known ? [{ e, ...known }] : [];
+    });
+    const rewards = judged.map(({ score }) => score);
+    // No score at all is not zero.
+    const mean = rewards.reduce((a, b) => a + b, 0) / rewards.length;
+    const outputs = judged.map(({ output }) => output);
+    const corpus = this.options.metric.corpus?.(
+      judged.map(({ e, output }) => {
+        const { golds, input } = this.examples[e]!;
+        return { output, golds, input };
+      }),
+    );
+    return {
+      reward: mean,
+      accuracy: mean,
+      examples: judged.map(({ e }) => e),
+      rewards,
+      predicted: [],
+      scores: new Float32Array(0),
+      text: {
+        outputs,
+        failed: wanted.length - judged.length,
+        ...(corpus === undefined ? {} : { corpus }),
+      },
+    };
+  }
+}
+
+/** Answers by place (task LM, template, decoding, prompt) and example; the oldest places make room. */
+export class AnswerMemory {
+  private readonly places = new Map<string, Map<string, Judged>>();
+  private readonly failed = new Set<string>();
+  private size = 0;
+  private readonly limit: number;
+
+  /** Keeps about `limit` answers. */
+  constructor(limit = 1_000_000) {
+    this.limit = limit;
+  }
+
+  get isEmpty(): boolean {
+    return this.size === 0;
+  }
+
+  /** Remembers that no answer came; true where that is so for the second time. */
+  noteFailure(place: string, example: string): boolean {
+    const key = `${place} ${example}`;
+    if (this.failed.has(key)) return true;
+    this.failed.add(key);
+    return false;
+  }
+
+  get(place: string, example: string): Judged | undefined {
+    return this.places.get(place)?.get(example);
+  }
+
+  set(place: string, example: string, judged: Judged): void {
+    let answers = this.places.get(place);
+    if (!answers) {
+      answers = new Map();
+      this.places.set(place, answers);
+    }
+    if (!answers.has(example)) this.size++;
+    answers.set(example, judged);
+    const oldest = this.places.entries().next().value;
+    if (this.size > this.limit && oldest && oldest[0] !== place) {
+      this.size -= oldest[1].size;
+      this.places.delete(oldest[0]);
+    }
+  }
+}
+
+/** An example as one text: conversation, input, question. */
+export function readable({ input, question, conversation = [] }: TextExample): string {
+  const turns = conversation.map(({ role, content }) => `${role}: ${content}`);
+  return [...turns, input, question ?? ''].filter((part) => part !== '').join('\n');
+}

@@ -1,0 +1,154 @@
+/**
+ * Rows of a task that is answered in text: input, gold answers and, where there are such columns, a
+ * question and a conversation. A line of JSONL may hold lists and objects; in CSV and TSV a
+ * conversation is written as JSON and a gold answer is one text.
+ */
+import { z } from 'zod';
+import { DataError } from '../errors.ts';
+import type { Message } from '../providers/text-model.ts';
+import { readTable, type TableRow } from './data-file.ts';
+import type { Row, RowFile } from './duplicates.ts';
+import { excerpt } from './excerpt.ts';
+import {
+  fieldOf,
+  findColumn,
+  inputGuesses,
+  maxRows,
+  maxTextLength,
+  tooLarge,
+} from './labelled-rows.ts';
+
+export interface TextRow extends Row {
+  readonly golds: readonly string[];
+  readonly question?: string;
+  readonly conversation?: readonly Message[];
+}
+
+export type TextFile = RowFile<TextRow>;
+
+export interface TextColumns {
+  readonly input?: string | undefined;
+  readonly gold?: string | undefined;
+  readonly question?: string | undefined;
+  readonly conversation?: string | undefined;
+}
+
+const goldGuesses = ['gold', 'golds', 'answer', 'answers', 'target', 'reference', 'references', 'output', 'summary', 'translation', 'label']; // biome-ignore format: one list
+
+/**
+ * Reads the rows of one file; `path` is where it lies, `shownPath` what messages call it.
+ * @throws ConfigError for an unknown column; DataError as `readTable`, and naming the row whose field
+ * is empty or malformed
+ */
+export async function readTextRows(
+  path: string,
+  shownPath: string,
+  names: TextColumns,
+): Promise<TextFile> {
+  const rows: TextRow[] = [];
+  let columns: TextColumns | undefined;
+  let textLength = 0;
+  for await (const tableRow of readTable(path)) {
+    columns ??= findColumns(shownPath, tableRow, names);
+    const row = textRow(shownPath, tableRow, columns);
+    rows.push(row);
+    textLength += row.key!.length;
+    if (rows.length > maxRows || textLength > maxTextLength) throw tooLarge(shownPath, row.row);
+  }
+  return { path: shownPath, rows };
+}
+
+function findColumns(path: string, row: TableRow, names: TextColumns): TextColumns {
+  const existing = [...row.values.keys(), ...(row.structures?.keys() ?? [])];
+  const gold = findColumn(path, existing, 'gold', names.gold, goldGuesses);
+  const guesses = inputGuesses.filter((name) => name !== gold.toLowerCase());
+  // A question or a conversation alone may be all that there is to read.
+  const needsInput = names.input !== undefined || (!names.question && !names.conversation);
+  return {
+    gold,
+    ...(needsInput ? { input: findColumn(path, existing, 'input', names.input, guesses) } : {}),
+    ...(names.question === undefined
+      ? {}
+      : { question: findColumn(path, existing, 'question', names.question, []) }),
+    ...(names.conversation === undefined
+      ? {}
+      : { conversation: findColumn(path, existing, 'conversation', names.conversation, []) }),
+  };
+}
+
+function textRow(path: string, tableRow: TableRow, columns: TextColumns): TextRow {
+  const input = columns.input === undefined ? '' : fieldOf(path, tableRow, columns.input);
+  const golds = goldsOf(path, tableRow, columns.gold!);
+  const question = columns.question && tableRow.values.get(columns.question)?.trim();
+  const conversation = columns.conversation
+    ? conversationOf(path, tableRow, columns.conversation)
+    : undefined;
+  if (input === '' && !question && !conversation) {
+    throw at(path, tableRow, 'has neither an input nor a question nor a conversation');
+  }
+  return {
+    row: tableRow.row,
+    input,
+    gold: golds.join('\n'),
+    golds,
+    key: JSON.stringify([input, question ?? '', conversation ?? []]),
+    ...(question ? { question } : {}),
+    ...(conversation ? { conversation } : {}),
+  };
+}
+
+/** One text, or each entry of a list; an object stands for itself as JSON. */
+function goldsOf(path: string, row: TableRow, column: string): string[] {
+  const structure = row.structures?.get(column);
+  if (structure === undefined) return [fieldOf(path, row, column)];
+  const entries: unknown[] = Array.isArray(structure) ? structure : [structure];
+  const golds = entries.map((entry) => {
+    if (typeof entry === 'string') return entry.trim();
+    return entry === null || entry === undefined ? '' : JSON.stringify(entry);
+  });
+  if (golds.length > 0 && golds.every((gold) => gold !== '')) return golds;
+  const problem = golds.length === 0 ? 'an empty list' : 'an empty answer';
+  throw at(
+    path,
+    row,
+    `has ${problem} in column "${excerpt(column)}"; fill it in or remove the row`,
+  );
+}
+
+const messages = z.array(
+  z.strictObject({
+    role: z.enum(['system', 'user', 'assistant']),
+    content: z.string().min(1),
+  }),
+);
+
+function conversationOf(
+  path: string,
+  row: TableRow,
+  column: string,
+): readonly Message[] | undefined {
+  const text = row.values.get(column)?.trim();
+  const given = row.structures?.get(column) ?? (text ? parseJson(path, row, column) : undefined);
+  if (given === undefined) return undefined;
+  const parsed = messages.safeParse(given);
+  if (parsed.success) return parsed.data.length > 0 ? parsed.data : undefined;
+  const { path: place, message } = parsed.error.issues[0]!;
+  const where = place.length > 0 ? ` at ${place.join('.')}: ${message}` : '';
+  throw at(path, row, `${malformed(column)}${where}`);
+}
+
+function parseJson(path: string, row: TableRow, column: string): unknown {
+  try {
+    return JSON.parse(row.values.get(column)!);
+  } catch {
+    throw at(path, row, `${malformed(column)}, got ${excerpt(row.values.get(column)!)}`);
+  }
+}
+
+function malformed(column: string): string {
+  return `has no conversation in column "${excerpt(column)}", expected a list of {"role": "user", "content": "…"} with the roles system, user, assistant`;
+}
+
+function at(path: string, { row }: TableRow, problem: string): DataError {
+  return new DataError(`data file ${path}: row ${row} ${problem}`);
+}
