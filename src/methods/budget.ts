@@ -1,13 +1,24 @@
-/** How much a method may spend: task-LM example evaluations and minutes, whichever ends first. */
+/** How much a method may spend: task-LM example evaluations, minutes, tokens and money, whichever ends first. */
 export interface BudgetLimits {
   readonly evaluations?: number | undefined;
   readonly minutes?: number | undefined;
+  /** Tokens read and written by models that answer in text. */
+  readonly tokens?: number | undefined;
+  /** US dollars; 0: nothing is paid for, and nothing is limited. */
+  readonly usd?: number | undefined;
+}
+
+/** What models that answer in text took so far. */
+export interface TextCost {
+  readonly tokens: number;
+  readonly usd: number;
 }
 
 export class Budget {
   private readonly limits: BudgetLimits;
   private readonly spentEvaluations: () => number;
   private readonly now: () => number;
+  private readonly spentOn: () => TextCost;
   private readonly signal: AbortSignal | undefined;
   private readonly startedMs: number;
   private extraEvaluations = 0;
@@ -18,12 +29,18 @@ export class Budget {
     {
       now = () => performance.now(),
       signal,
-    }: { now?: () => number; signal?: AbortSignal | undefined } = {},
+      spentOn = () => ({ tokens: 0, usd: 0 }),
+    }: {
+      now?: () => number;
+      signal?: AbortSignal | undefined;
+      spentOn?: () => TextCost;
+    } = {},
   ) {
     this.limits = limits;
     this.spentEvaluations = spentEvaluations;
     this.now = now;
     this.signal = signal;
+    this.spentOn = spentOn;
     this.startedMs = now();
   }
 
@@ -46,8 +63,11 @@ export class Budget {
 
   /** Share that is spent, 0 to 1 and above. */
   get spent(): number {
-    const { evaluations, minutes } = this.limits;
+    const { evaluations, minutes, tokens, usd } = this.limits;
+    const cost = this.spentOn();
     return Math.max(
+      tokens ? cost.tokens / tokens : 0,
+      usd ? cost.usd / usd : 0,
       evaluations ? this.evaluations / evaluations : 0,
       minutes ? this.seconds / (60 * minutes) : 0,
     );

@@ -35,10 +35,15 @@ export {
   searchLabelWords,
 } from './label-words.ts';
 export {
+  anyTaskLm,
+  isOpen,
   type LmKind,
   type Method,
   type MethodContext,
   method,
+  openTaskLms,
+  type PlanAbout,
+  type PromptContext,
   type SolutionContext,
   type StepReport,
 } from './method.ts';

@@ -6,9 +6,9 @@
 import { type PromptScore, restrict } from '../environment/index.ts';
 import type { Candidate, Solution, TextSolution } from '../methods/index.ts';
 import type { Precision } from '../models/prepared-weights.ts';
-import { type Example, sampleStratified, type Task } from '../tasks/index.ts';
+import { type AnyExample, type Example, sampleStratified } from '../tasks/index.ts';
 import { createRng } from '../util/rng.ts';
-import type { Workbench } from './workbench.ts';
+import type { Bench } from './bench.ts';
 
 /** Told the share of a scoring that is done; what it throws ends the scoring. */
 export type OnShare = (share: number) => void;
@@ -24,9 +24,9 @@ export interface Scored {
  * is that on the examples it may be judged by.
  */
 export async function scoreSolutions(
-  bench: Workbench,
+  bench: Bench,
   solutions: readonly Solution[],
-  examples: readonly Example[],
+  examples: readonly AnyExample[],
   onProgress?: OnShare,
 ): Promise<PromptScore[]> {
   const scores = new Map<Solution, PromptScore>();
@@ -34,17 +34,21 @@ export async function scoreSolutions(
   for (const template of new Set(texts.map((s) => s.template))) {
     const group = texts.filter((s) => s.template === template);
     const environment = bench.environment(examples, 'float32', { once: true, template });
-    const found = await environment.evaluate(
-      group.map(({ text }) => text),
-      onProgress,
-    );
+    const given = group.map(({ text }) => text);
+    let found = await environment.evaluate(given, onProgress);
+    // Examples that got no answer are asked once more; what is known stays known.
+    if (found.some(({ text }) => text && text.failed > 0))
+      found = await environment.evaluate(given);
     await environment.close();
     group.forEach((solution, i) => {
       scores.set(solution, withoutLeftOut(solution, found[i]!, examples));
     });
   }
   for (const solution of solutions) {
-    if (solution.kind !== 'text') scores.set(solution, await solution.evaluate(examples));
+    // Only an open task LM has tensors, and labelled examples.
+    if (solution.kind !== 'text') {
+      scores.set(solution, await solution.evaluate(examples as readonly Example[]));
+    }
   }
   return solutions.map((solution) => scores.get(solution)!);
 }
@@ -52,7 +56,7 @@ export async function scoreSolutions(
 function withoutLeftOut(
   { leftOut }: TextSolution,
   score: PromptScore,
-  examples: readonly Example[],
+  examples: readonly AnyExample[],
 ): PromptScore {
   if (!leftOut) return score;
   const ids = new Set(leftOut);
@@ -67,11 +71,15 @@ const MOST_SHORTLIST = 128;
  * since what is best on few train examples is often not best, and the best few of them go on.
  */
 export async function shortlist(
-  bench: Workbench,
+  bench: Bench,
   candidates: readonly Candidate[],
   { precision, count }: { precision: Precision; count: number },
 ): Promise<TextSolution[]> {
-  const examples = sampleStratified(bench.task.validation, MOST_SHORTLIST, createRng('shortlist'));
+  const examples = sampleStratified<AnyExample>(
+    bench.task.validation,
+    MOST_SHORTLIST,
+    createRng('shortlist'),
+  );
   const v = examples.length;
   const judged: { readonly solution: TextSolution; readonly worth: number }[] = [];
   for (const template of new Set(candidates.map((c) => c.template))) {
@@ -91,25 +99,21 @@ export async function shortlist(
     .map(({ solution }) => solution);
 }
 
-/** Evaluations that a choice may take without a race. */
-const FEW_EVALUATIONS = 32_768;
 /** Examples of a race's first round, and texts that it leaves. */
 const FIRST_ROUND = 128;
 const SURVIVORS = 3;
-/** Train examples that finalists are scored on. */
-const MOST_TRAIN = 1024;
 
 /**
  * The solutions that deserve a full score: all of them where that is cheap; else the texts that are
  * left of a race over growing samples of train and validation, and every tensor.
  */
 export async function race(
-  bench: Workbench,
+  bench: Bench,
   solutions: readonly Solution[],
   onProgress?: OnShare,
 ): Promise<Solution[]> {
-  const all = [...openTrain(bench.task), ...bench.task.validation];
-  if (solutions.length * all.length <= FEW_EVALUATIONS) return [...solutions];
+  const all = [...openTrain(bench), ...bench.task.validation];
+  if (solutions.length * all.length <= bench.choice.evaluations) return [...solutions];
   const rng = createRng('race');
   let left = solutions.filter(({ kind }) => kind === 'text');
   for (let size = FIRST_ROUND; left.length > SURVIVORS && size < all.length; size *= 2) {
@@ -122,20 +126,20 @@ export async function race(
 }
 
 /** The train examples that a choice looks at: a fixed sample where there are very many. */
-function openTrain({ train }: Task): readonly Example[] {
-  return sampleStratified(train, MOST_TRAIN, createRng('train sample'));
+function openTrain({ task, choice }: Bench): readonly AnyExample[] {
+  return sampleStratified<AnyExample>(task.train, choice.trainExamples, createRng('train sample'));
 }
 
-/** Solutions scored on train (at most 1,024 examples of it) and validation. */
+/** Solutions scored on train (at most 1,024 examples of it, fewer in text) and validation. */
 export async function scoreOnOpenSplits(
-  bench: Workbench,
+  bench: Bench,
   solutions: readonly Solution[],
   onProgress: (done: number, total: number) => void = () => {},
 ): Promise<Scored[]> {
   const n = solutions.length;
   onProgress(0, 2 * n);
   const report = (before: number) => (share: number) => onProgress(before + n * share, 2 * n);
-  const train = await scoreSolutions(bench, solutions, openTrain(bench.task), report(0));
+  const train = await scoreSolutions(bench, solutions, openTrain(bench), report(0));
   const validation = await scoreSolutions(bench, solutions, bench.task.validation, report(n));
   return solutions.map((solution, i) => ({
     solution,
@@ -158,6 +162,6 @@ export function worth({ solution, train, validation }: Scored, priced = true): n
     (priced ? undefined : score.fluency?.taskReward) ?? score.reward;
   // A tensor is fitted to the train examples themselves, so that they say nothing about it.
   if (solution.kind !== 'text') return of(validation);
-  const [t, v] = [train.predicted.length, validation.predicted.length];
+  const [t, v] = [train.examples.length, validation.examples.length];
   return (of(train) * t + of(validation) * v) / (t + v);
 }

@@ -3,6 +3,7 @@ import type { SolutionKind } from '../methods/index.ts';
 import type { Repetition } from './compare-plan.ts';
 import type { CellState } from './comparison-table.ts';
 import type { RunEvent } from './events.ts';
+import type { Ledger } from './ledger.ts';
 
 /** The whole grid, before the first cell. */
 export interface ComparisonEvent {
@@ -54,7 +55,7 @@ export interface CompareRow {
   readonly kindOfResult: SolutionKind;
   /** Seeds of the repetitions that came to an end. */
   readonly seeds: readonly number[];
-  /** Accuracy on the sealed test split, mean over repetitions, with its 95% interval. */
+  /** Accuracy (of answers in text, their score) on the sealed test split, mean over repetitions, with its 95% interval. */
   readonly test: {
     readonly mean: number;
     readonly interval: readonly [low: number, high: number];
@@ -84,6 +85,10 @@ export interface CompareResult {
   readonly kind: 'result';
   readonly rows: readonly CompareRow[];
   readonly pairs: readonly ComparePair[];
+  /** Of the scores, where answers are text. */
+  readonly metric?: string;
+  /** Where models answered in text: what that took this time. */
+  readonly ledger?: Ledger;
   /** Paths of the report. */
   readonly report: { readonly html: string; readonly markdown: string };
 }

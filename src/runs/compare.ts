@@ -6,24 +6,28 @@
  * The store knows each cell's state, so that the same comparison goes on where it stopped.
  */
 import { dirname, join } from 'node:path';
-import { checkTask } from '../environment/index.ts';
+import { answerScores, type PromptScore } from '../environment/index.ts';
 import { isAbort, StoreError, WhetstoneError } from '../errors.ts';
 import type { TextSolution } from '../methods/index.ts';
-import type { Example } from '../tasks/index.ts';
+import type { AnyExample, Example } from '../tasks/index.ts';
 import { withFileLock } from '../util/file-lock.ts';
 import { sha256Json } from '../util/hash.ts';
+import type { Bench, OpenText } from './bench.ts';
 import { scoreSolutions } from './choose.ts';
 import type { CellEvent, CompareEvent, OnCompareEvent } from './compare-events.ts';
 import { type ComparedMethod, cellConfig, type Plan, taskOf } from './compare-plan.ts';
 import type { CellOutcome, CellTest, StoredCell } from './comparison-table.ts';
 import { earlierCells, type StoredPlan } from './earlier-cells.ts';
 import type { RunEvent } from './events.ts';
+import { type Ledger, since } from './ledger.ts';
 import { splitScore } from './measure.ts';
+import { nameOf } from './model-reference.ts';
+import { openBench } from './open-bench.ts';
 import {
   beginRun,
+  checkRoom,
   chooseFinalist,
   describeChosen,
-  promptRoom,
   recordPool,
   recordResult,
   startEvent,
@@ -41,6 +45,8 @@ export interface CompareOptions {
   readonly fresh?: boolean | undefined;
   /** Run cells again that failed. */
   readonly retryFailed?: boolean | undefined;
+  /** Opens models that answer in text. @default local ones and the known providers */
+  readonly openText?: OpenText | undefined;
 }
 
 /** A comparison that came to its end. */
@@ -50,7 +56,11 @@ export interface Compared {
   readonly cells: readonly StoredCell[];
   /** Of the data files and models. */
   readonly hashes: Readonly<Record<string, string>>;
+  /** What models that answer in text took this time. */
+  readonly ledger?: Ledger;
   readonly about: {
+    /** Of the scores, where answers are text. */
+    readonly metric?: string;
     readonly task: string;
     readonly taskLm: string;
     readonly policyLm: string;
@@ -65,7 +75,7 @@ export interface Compared {
 interface Grid {
   readonly id: string;
   readonly plan: Plan;
-  readonly benches: readonly Workbench[];
+  readonly benches: readonly Bench[];
   readonly cells: Map<string, StoredCell>;
   readonly store: RunStore;
   readonly signal: AbortSignal | undefined;
@@ -79,14 +89,13 @@ interface Grid {
 export async function compare(plan: Plan, options: CompareOptions): Promise<Compared> {
   const { store, signal } = options;
   const emit = (event: CompareEvent) => options.onEvent?.(event);
-  const benches = await openBenches(plan, emit, signal);
+  const benches = await openBenches(plan, emit, options);
   try {
-    const [bench] = benches as [Workbench, ...Workbench[]];
+    const [bench] = benches as [Bench, ...Bench[]];
     await refuseUnserved(bench, plan.methods.map(({ method }) => method)); // biome-ignore format: one call
-    for (const { task, taskLm } of new Set(benches)) {
-      refuseSmallBudget(plan.methods, plan.loaded.config, task);
-      const rooms = plan.methods.map((compared) => promptRoom(bench, compared.options));
-      checkTask(task, taskLm, Math.max(...rooms));
+    for (const each of new Set(benches)) {
+      refuseSmallBudget(plan.methods, plan.loaded.config, each.task);
+      checkRoom(each, plan.methods.map((compared) => compared.options)); // biome-ignore format: one call
     }
     const hashes = await hashesOf(plan, benches);
     const id = chooseComparison(plan, hashes, { ...options, emit });
@@ -103,7 +112,8 @@ export async function compare(plan: Plan, options: CompareOptions): Promise<Comp
           waitingFor: `process ${pid} runs it`,
         }),
     });
-    return { id, plan, cells, hashes, about: aboutOf(plan, bench) };
+    const { ledger } = bench;
+    return { id, plan, cells, hashes, about: aboutOf(plan, bench), ...(ledger ? { ledger } : {}) };
   } finally {
     await benches[0]?.close();
   }
@@ -118,10 +128,10 @@ export function comparisonFolder(store: RunStore, id: string): string {
 async function openBenches(
   { loaded, repetitions }: Plan,
   emit: (event: CompareEvent) => void,
-  signal: AbortSignal | undefined,
-): Promise<Workbench[]> {
-  const bySplit = new Map<string | undefined, Workbench>();
-  let first: Workbench | undefined;
+  { signal, openText }: Pick<CompareOptions, 'signal' | 'openText'>,
+): Promise<Bench[]> {
+  const bySplit = new Map<string | undefined, Bench>();
+  let first: Bench | undefined;
   try {
     for (const repetition of repetitions) {
       if (bySplit.has(repetition.split)) continue;
@@ -129,9 +139,14 @@ async function openBenches(
       const config = { ...loaded.config, task };
       const bench = first
         ? await first.with(task)
-        : await Workbench.open(
+        : await openBench(
             { ...loaded, config },
-            { signal, onProgress: (progress) => emit({ kind: 'progress', ...progress }) },
+            {
+              signal,
+              openText,
+              onProgress: (progress) => emit({ kind: 'progress', ...progress }),
+              onWarning: (message) => emit({ kind: 'warning', message }),
+            },
           );
       first ??= bench;
       bySplit.set(repetition.split, bench);
@@ -145,11 +160,14 @@ async function openBenches(
 
 async function hashesOf(
   { methods, loaded }: Plan,
-  benches: readonly Workbench[],
+  benches: readonly Bench[],
 ): Promise<Record<string, string>> {
-  const [bench] = benches as [Workbench, ...Workbench[]];
+  const [bench] = benches as [Bench, ...Bench[]];
   const writes = methods.some(({ method }) => method.needs?.policyLm);
-  const policyLm = writes ? (await bench.policyLm()).key : loaded.config.policyLm;
+  const policyLm =
+    writes && bench instanceof Workbench
+      ? (await bench.policyLm()).key
+      : nameOf(loaded.config.policyLm);
   const data = benches.flatMap(({ task }, i) =>
     Object.entries(task.hashes).map(([name, hash]) => [
       name.startsWith('split:') ? `${i} ${name}` : name,
@@ -231,7 +249,7 @@ async function runGrid(
 }
 
 function announce({ plan, benches, emit, id, ...grid }: Grid, known: readonly StoredCell[]): void {
-  const [bench] = benches as [Workbench, ...Workbench[]];
+  const [bench] = benches as [Bench, ...Bench[]];
   emit({
     kind: 'comparison',
     comparisonId: id,
@@ -246,11 +264,12 @@ function announce({ plan, benches, emit, id, ...grid }: Grid, known: readonly St
   for (const cell of known) emit(cellEvent({ plan, benches, emit, id, ...grid }, cell));
 }
 
-function aboutOf({ loaded }: Plan, { task, taskLm }: Workbench): Compared['about'] {
+function aboutOf({ loaded }: Plan, { task, taskLm, metricName }: Bench): Compared['about'] {
   return {
+    ...(metricName === undefined ? {} : { metric: metricName }),
     task: task.name,
     taskLm: taskLm.name,
-    policyLm: loaded.config.policyLm,
+    policyLm: nameOf(loaded.config.policyLm),
     examples: {
       train: task.train.length,
       validation: task.validation.length,
@@ -279,6 +298,7 @@ async function runCell(
     grid.emit({ ...event, ...place });
   };
   put({ state: 'running' });
+  const before = bench.ledger;
   try {
     emit(startEvent(runId, bench, { method, config: loaded.config }));
     const found = await search({
@@ -297,17 +317,22 @@ async function runCell(
           `${method.name}: what it found has the reward ${chosen.validation.reward} on validation`,
         );
       }
+      const described = await describeChosen(
+        { bench, found, method, runId, started, store },
+        chosen,
+      );
+      const ledger = bench.ledger && since(bench.ledger, before);
       const outcome: CellOutcome = {
-        found: await describeChosen({ bench, found, method, runId, started, store }, chosen),
+        found: { ...described, ...(ledger ? { ledger } : {}) },
         trainReward: chosen.train.reward,
       };
       recordPool({ bench, found, store, runId });
       if (chosen.solution.kind === 'text') put({ state: 'untested', outcome });
       else {
-        const examples = bench.task.test.open();
-        const { predicted } = await chosen.solution.evaluate(examples);
+        const examples = bench.task.test.open() as readonly Example[];
+        const score = await chosen.solution.evaluate(examples);
         const cell: StoredCell = { ...place, state: 'untested', run: runId, outcome };
-        finishCell(grid, cell, { examples, predicted });
+        finishCell(grid, cell, { examples, score });
       }
     } finally {
       for (const tensor of found.tensors) await tensor.close();
@@ -331,7 +356,8 @@ async function testTexts(grid: Grid): Promise<void> {
     if (cell.state !== 'untested') continue;
     const { task } = grid.benches[cell.repetition]!;
     const { template } = cell.outcome!.found;
-    const key = JSON.stringify([task.hashes['split:test'], template, task.classes]);
+    const words = task.kind === 'text' ? task.labelWords : task.classes;
+    const key = JSON.stringify([task.hashes['split:test'], template, words]);
     groups.set(key, [...(groups.get(key) ?? []), cell]);
   }
   for (const cells of groups.values()) await testGroup(grid, cells);
@@ -356,12 +382,15 @@ async function testGroup(grid: Grid, cells: readonly StoredCell[]): Promise<void
     report(0);
     const scores = await scoreSolutions(bench, solutions, examples, report);
     cells.forEach((cell, i) => {
-      finishCell(grid, cell, { examples, predicted: scores[i]!.predicted });
+      finishCell(grid, cell, { examples, score: scores[i]! });
     });
   } catch (error) {
     if (isAbort(error) || error instanceof StoreError || !bench.isAlive) throw error;
     // One prompt may be at fault (too long for some example): the others must not fail with it.
-    if (cells.length > 1) for (const cell of cells) await testGroup(grid, [cell]);
+    const left = cells.filter(
+      ({ method, repetition }) => grid.cells.get(keyOf(method, repetition))!.state === 'untested',
+    );
+    if (cells.length > 1) for (const cell of left) await testGroup(grid, [cell]);
     else {
       const [cell] = cells as [StoredCell];
       const message = `on the test split: ${error instanceof Error ? error.message : error}`;
@@ -375,15 +404,20 @@ async function testGroup(grid: Grid, cells: readonly StoredCell[]): Promise<void
 function finishCell(
   grid: Grid,
   cell: StoredCell,
-  { examples, predicted }: { examples: readonly Example[]; predicted: readonly number[] },
+  { examples, score }: { examples: readonly AnyExample[]; score: PromptScore },
 ): void {
   const { task } = grid.benches[cell.repetition]!;
   const { found, trainReward } = cell.outcome!;
-  const gold = examples.map(({ label }) => label);
-  const hits = predicted.map((label, e) => (label === gold[e] ? 1 : 0));
+  const unanswered = score.text?.failed ?? 0;
+  if (unanswered > 0) {
+    throw new WhetstoneError(
+      `${unanswered} of ${examples.length} test examples have no score, so that the prompt cannot be compared with others; run it again with --retry-failed`,
+    );
+  }
+  const gold = examples.map(({ label = 0 }) => label);
+  const hits = answerScores(score, examples);
   const test: CellTest = { hash: task.hashes['split:test']!, hits, gold };
-  const accuracy = hits.reduce((a: number, b) => a + b, 0) / hits.length;
-  const result = { ...found, test: splitScore({ accuracy, predicted }) };
+  const result = { ...found, test: splitScore(score) };
   recordResult(grid.store, result, trainReward);
   grid.store.appendEvent(cell.run!, result);
   grid.store.finishRun(cell.run!, { state: 'done', result });

@@ -4,16 +4,14 @@ import { methods } from '../methods/index.ts';
 import { DEFAULT_MODEL } from '../models/model-registry.ts';
 import { taskConfigSchema } from '../tasks/config.ts';
 import { rewardNames } from '../tasks/rewards/index.ts';
-
-const model = z
-  .string()
-  .min(1)
-  .describe('A model: local:NAME, a .gguf file, a model folder, or hf:owner/name');
+import { modelReference } from './model-reference.ts';
 
 export const configSchema = z.strictObject({
   task: taskConfigSchema.describe('What the prompt is for: examples with gold labels'),
-  taskLm: model.default(`local:${DEFAULT_MODEL}`).describe('The frozen LM that reads the prompt'),
-  policyLm: model.default(`local:${DEFAULT_MODEL}`).describe('The LM that writes prompts'),
+  taskLm: modelReference
+    .default(`local:${DEFAULT_MODEL}`)
+    .describe('The frozen LM that reads the prompt'),
+  policyLm: modelReference.default(`local:${DEFAULT_MODEL}`).describe('The LM that writes prompts'),
   method: z
     .looseObject({ name: z.string().min(1).describe(Object.keys(methods).join(', ')) })
     .default({ name: 'policy-gradient' })
@@ -35,6 +33,14 @@ export const configSchema = z.strictObject({
         .optional()
         .describe('Most task-LM example evaluations; no limit when left out'),
       minutes: z.number().positive().max(100_000).default(10).describe('Most minutes of search'),
+      tokens: z
+        .number()
+        .int()
+        .positive()
+        .optional()
+        .describe(
+          'Most tokens sent to and written by models that answer in text, all roles together',
+        ),
       usd: z.number().nonnegative().default(0).describe('Most US dollars for paid services'),
     })
     .prefault({})

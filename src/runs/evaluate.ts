@@ -1,11 +1,14 @@
 /** Scores one solution on one split of a configured task, in float32. */
+import type { PromptScore } from '../environment/index.ts';
 import { ConfigError } from '../errors.ts';
 import { type Method, type MethodName, methods, type Solution, titleOf } from '../methods/index.ts';
-import { perClass } from '../tasks/index.ts';
+import { type AnyExample, type AnyTask, perClass } from '../tasks/index.ts';
+import type { Bench, OpenText } from './bench.ts';
 import { scoreSolutions } from './choose.ts';
 import type { LoadedConfig } from './config.ts';
-import type { EvaluateResult, OnEvent, SplitName } from './events.ts';
+import type { ClassScore, EvaluateResult, OnEvent, SplitName } from './events.ts';
 import { splitScore } from './measure.ts';
+import { openBench } from './open-bench.ts';
 import type { StoredRun } from './store.ts';
 import { Workbench } from './workbench.ts';
 
@@ -20,6 +23,8 @@ export interface EvaluateOptions {
   readonly split: SplitName;
   readonly onEvent?: OnEvent | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** Opens models that answer in text. @default local ones and the known providers */
+  readonly openText?: OpenText;
 }
 
 /**
@@ -28,11 +33,13 @@ export interface EvaluateOptions {
  */
 export async function evaluate(
   loaded: LoadedConfig,
-  { subject, split, onEvent, signal }: EvaluateOptions,
+  { subject, split, onEvent, signal, openText }: EvaluateOptions,
 ): Promise<EvaluateResult> {
-  const bench = await Workbench.open(loaded, {
+  const bench = await openBench(loaded, {
     onProgress: (progress) => onEvent?.({ kind: 'progress', ...progress }),
+    onWarning: (message) => onEvent?.({ kind: 'warning', message }),
     signal,
+    openText,
   });
   try {
     const { task } = bench;
@@ -40,26 +47,44 @@ export async function evaluate(
     const examples = split === 'test' ? task.test.open() : task[split];
     const [found] = await scoreSolutions(bench, [solution], examples);
     const score = found!;
-    const gold = examples.map(({ label }) => label);
-    const classes = perClass(gold, score.predicted, task.classes.length);
     return {
       kind: 'result',
       prompt: titleOf(solution),
       split,
       ...splitScore(score),
-      perClass: task.classes.map(({ gold: name, word }, c) => ({
-        gold: name,
-        word,
-        examples: classes[c]!.support,
-        recall: classes[c]!.recall,
-      })),
+      perClass: classScores(task, examples, score),
+      ...(bench.metricName === undefined ? {} : { metric: bench.metricName }),
+      ...(bench.ledger ? { ledger: bench.ledger } : {}),
     };
   } finally {
     await bench.close();
   }
 }
 
-async function solutionOf(subject: Subject, bench: Workbench): Promise<Solution> {
+/** Each label's recall; nothing where answers are free text. */
+function classScores(
+  task: AnyTask,
+  examples: readonly AnyExample[],
+  score: PromptScore,
+): ClassScore[] {
+  if (task.kind === 'classification') {
+    const gold = examples.map(({ label }) => label!);
+    const classes = perClass(gold, score.predicted, task.classes.length);
+    return task.classes.map(({ gold: name, word }, c) => ({
+      gold: name,
+      word,
+      examples: classes[c]!.support,
+      recall: classes[c]!.recall,
+    }));
+  }
+  return (task.labelWords ?? []).map((word, label) => {
+    const own = score.rewards.filter((_, i) => examples[score.examples[i]!]!.label === label);
+    const recall = own.reduce((a, b) => a + b, 0) / Math.max(1, own.length);
+    return { gold: word, word, examples: own.length, recall };
+  });
+}
+
+async function solutionOf(subject: Subject, bench: Bench): Promise<Solution> {
   if ('prompt' in subject) return { kind: 'text', text: subject.prompt };
   if ('file' in subject) return openFile(subject.file, subject.method, bench);
   const { id, method, result } = subject.run;
@@ -72,7 +97,12 @@ async function solutionOf(subject: Subject, bench: Workbench): Promise<Solution>
   return openFile(result.files![0]!, method, bench);
 }
 
-async function openFile(path: string, name: string, bench: Workbench): Promise<Solution> {
+async function openFile(path: string, name: string, bench: Bench): Promise<Solution> {
+  if (!(bench instanceof Workbench)) {
+    throw new ConfigError(
+      `${path}: is a tensor, which ${bench.taskLm.name} cannot use where it is asked in text`,
+    );
+  }
   const method: Method | undefined = methods[name as MethodName];
   if (!method?.open) throw new ConfigError(`${path}: the method ${name} saves no files`);
   return method.open(path, bench.solutionContext);

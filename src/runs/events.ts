@@ -5,19 +5,24 @@
  */
 import type { SolutionKind } from '../methods/index.ts';
 import type { Progress } from '../util/progress.ts';
+import type { Ledger } from './ledger.ts';
 
 /** A score on one split with its 95% interval; `score` is a share between 0 and 1. */
 export interface SplitScore {
   readonly score: number;
   readonly interval: readonly [low: number, high: number];
   readonly examples: number;
+  /** Examples beside them that have no score: no answer came, or it could not be judged. */
+  readonly failed?: number;
+  /** The metric's score of the whole set, where that is not the mean. */
+  readonly corpus?: number;
 }
 
 /** One prompt tried on one example. */
 export interface Episode {
   readonly prompt: string;
   readonly input: string;
-  /** What the task LM answered: the label word it prefers. */
+  /** What the task LM answered: the label word it prefers, or a text. */
   readonly answer: string;
   readonly gold: string;
   readonly reward: number;
@@ -112,6 +117,10 @@ export interface OptimizeResult {
   readonly evaluations: number;
   readonly seconds: number;
   readonly runId: string;
+  /** Where answers are text: what the scores are. */
+  readonly metric?: string;
+  /** Where models answered in text: what that took, all roles together. */
+  readonly ledger?: Ledger;
   /** Where fluency had a price: what it took. */
   readonly fluency?: FluencyPrice;
   /** Other prompts measured the same way, for comparison; the found one is the last. */
@@ -143,7 +152,12 @@ export interface EvaluateResult {
   readonly score: number;
   readonly interval: readonly [low: number, high: number];
   readonly examples: number;
+  readonly failed?: number;
+  readonly corpus?: number;
+  /** Empty where answers are free text. */
   readonly perClass: readonly ClassScore[];
+  readonly metric?: string;
+  readonly ledger?: Ledger;
 }
 
 export interface ClassScore {

@@ -9,13 +9,16 @@ import { checkTask } from '../environment/index.ts';
 import { isAbort } from '../errors.ts';
 import { humanCandidates, type Method, type Solution, titleOf } from '../methods/index.ts';
 import type { Precision } from '../models/prepared-weights.ts';
-import { sampleStratified } from '../tasks/index.ts';
+import { type AnyExample, sampleStratified } from '../tasks/index.ts';
 import { packageRoot } from '../util/package-root.ts';
 import { createRng } from '../util/rng.ts';
+import type { Bench, OpenText } from './bench.ts';
 import { bestOf, scoreSolutions, shortlist } from './choose.ts';
 import type { Config, LoadedConfig } from './config.ts';
 import type { OnEvent, OptimizeResult, ResultRow, RunEvent } from './events.ts';
 import { splitScore } from './measure.ts';
+import { nameOf } from './model-reference.ts';
+import { openBench } from './open-bench.ts';
 import { affordableEnd, minutesOfSearch, type Pace } from './pace.ts';
 import { type Chosen, priceOf } from './price.ts';
 import {
@@ -41,13 +44,14 @@ export interface OptimizeOptions {
   readonly store: RunStore;
   /** Methods of your own that `method.name` may name, beside the built-in ones. */
   readonly methods?: OwnMethods;
+  /** Opens models that answer in text. @default local ones and the known providers */
+  readonly openText?: OpenText;
 }
 
-/** Texts whose validation reward is looked at, and those of them that are scored again in float32. */
+/** Texts whose validation reward is looked at. */
 const SEMIFINALISTS = 256;
 /** Tokens of all those texts: of long ones (demonstrations) fewer are looked at. */
 const SEMIFINAL_TOKENS = 8192;
-const FINALISTS = 16;
 
 export async function optimize(
   loaded: LoadedConfig,
@@ -63,13 +67,15 @@ export async function optimize(
     if (runId && event.kind !== 'progress') store.appendEvent(runId, event);
     options.onEvent?.(event);
   };
-  const bench = await Workbench.open(loaded, {
+  const bench = await openBench(loaded, {
     onProgress: (progress) => emit({ kind: 'progress', ...progress }),
+    onWarning: (message) => emit({ kind: 'warning', message }),
     signal,
+    openText: options.openText,
   });
   const ends = performance.now() + 1000 * (options.totalSeconds ?? Number.POSITIVE_INFINITY);
   try {
-    checkTask(bench.task, bench.taskLm, promptRoom(bench, methodOptions));
+    checkRoom(bench, [methodOptions]);
     await refuseUnserved(bench, [method]);
     refuseSmallBudget([{ method, options: methodOptions }], config, bench.task);
     runId = beginRun(store, { bench, loaded, method, methodOptions });
@@ -104,8 +110,19 @@ export async function optimize(
   }
 }
 
+/**
+ * Checks that every example leaves room for the prompts that methods with these options write.
+ * @throws ConfigError naming the first that does not
+ */
+export function checkRoom(bench: Bench, options: readonly unknown[]): void {
+  // Where the task LM is asked in text, it says so itself, request by request.
+  if (!(bench instanceof Workbench)) return;
+  const rooms = options.map((one) => promptRoom(bench, one));
+  checkTask(bench.task, bench.taskLm, Math.max(...rooms));
+}
+
 /** Tokens that a prompt may take: as many as the method writes, and as the human ones have. */
-export function promptRoom(bench: Workbench, methodOptions: unknown): number {
+function promptRoom(bench: Workbench, methodOptions: unknown): number {
   const { promptTokens = 0, prompts = [] } = methodOptions as {
     promptTokens?: number;
     prompts?: readonly string[];
@@ -116,7 +133,7 @@ export function promptRoom(bench: Workbench, methodOptions: unknown): number {
 }
 
 export interface RunParts {
-  readonly bench: Workbench;
+  readonly bench: Bench;
   readonly loaded: LoadedConfig;
   readonly method: Method;
   readonly methodOptions: unknown;
@@ -137,7 +154,7 @@ export function beginRun(store: RunStore, r: RunParts): string {
 /** The first event of a run. */
 export function startEvent(
   runId: string,
-  { task, taskLm }: Workbench,
+  { task, taskLm }: Bench,
   { method, config }: { method: Method; config: LoadedConfig['config'] },
 ): RunEvent {
   return {
@@ -146,7 +163,7 @@ export function startEvent(
     method: method.name,
     task: task.name,
     taskLm: taskLm.name,
-    policyLm: config.policyLm,
+    policyLm: nameOf(config.policyLm),
     examples: {
       train: task.train.length,
       validation: task.validation.length,
@@ -157,10 +174,10 @@ export function startEvent(
 }
 
 /** Where an end is promised: how long to search, and how many finalists there is time for. */
-function timePlan({ task }: Workbench, pace: Pace, ends: number) {
+function timePlan({ task, choice }: Bench, pace: Pace, ends: number) {
   const plan = () => ({
     secondsLeft: (ends - performance.now()) / 1000,
-    finalists: FINALISTS,
+    finalists: choice.finalists,
     testExamples: task.test.size,
   });
   return {
@@ -225,7 +242,8 @@ async function conclude(c: Conclusion): Promise<OptimizeResult> {
   const { test } = rows.at(-1)!;
   const untested = await describeChosen(c, chosen);
   for (const tensor of found.tensors) await tensor.close();
-  const result: OptimizeResult = { ...untested, test, rows };
+  const { ledger } = c.bench;
+  const result: OptimizeResult = { ...untested, test, ...(ledger ? { ledger } : {}), rows };
   recordResult(store, result, chosen.train.reward);
   return result;
 }
@@ -240,7 +258,7 @@ export async function chooseFinalist(
   const { bench, found, emit } = c;
   emit({ kind: 'progress', phase: 'choosing finalists', done: 0, unit: 'rounds' });
   const { search: precision } = c.config.precision;
-  const solutions = await finalistsOf(bench, found, { precision, count: c.finalists ?? FINALISTS });
+  const solutions = await finalistsOf(bench, found, { precision, count: c.finalists });
   const scored = await scoreOpen(c, { what: 'finalists', solutions });
   const chosen = bestOf(scored);
   const prompt = titleOf(chosen.solution);
@@ -262,11 +280,12 @@ export async function describeChosen(
     method: c.method.name,
     kindOfResult: solution.kind,
     prompt: titleOf(solution),
-    promptTokens: isText ? c.bench.layout(template).prompt(solution.text) : [],
+    promptTokens: isText ? c.bench.tokensOf(solution.text, template) : [],
     ...(template === undefined ? {} : { template }),
     ...(files.length > 0 ? { files } : {}),
     train: splitScore(train),
     validation: splitScore(validation),
+    ...(c.bench.metricName === undefined ? {} : { metric: c.bench.metricName }),
     ...(fluency ? { fluency } : {}),
     evaluations: c.found.evaluations,
     seconds: (performance.now() - c.started) / 1000,
@@ -284,7 +303,7 @@ export function recordResult(store: RunStore, result: OptimizeResult, reward: nu
 async function openTest(c: Conclusion, solutions: readonly Solution[]) {
   const { bench, emit, signal } = c;
   const all = bench.task.test.open();
-  const examples = sampleStratified(all, c.testExamples, createRng('test sample'));
+  const examples = sampleStratified<AnyExample>(all, c.testExamples, createRng('test sample'));
   const total = examples.length;
   if (total < all.length) {
     const message = `${total} of ${all.length} test examples are scored, so that the run ends in time`;
@@ -299,15 +318,20 @@ async function openTest(c: Conclusion, solutions: readonly Solution[]) {
   return scoreSolutions(bench, solutions, examples, report);
 }
 
+/** In text every one of them costs a validation split's answers. */
+function semifinalists({ lmKind, choice }: Bench): number {
+  return lmKind === 'text' ? 2 * choice.finalists : SEMIFINALISTS;
+}
+
 /** What goes into the last round: a shortlist of the texts, and every tensor. */
 export async function finalistsOf(
-  bench: Workbench,
+  bench: Bench,
   { pool, tensors }: Found,
-  { precision, count = FINALISTS }: { precision: Precision; count?: number },
+  { precision, count = bench.choice.finalists }: { precision: Precision; count?: number | undefined },
 ): Promise<Solution[]> {
   let tokens = 0;
-  const candidates = pool.top(SEMIFINALISTS).filter(({ prompt, template }, i) => {
-    tokens += (prompt.ids ?? bench.layout(template).prompt(prompt.text)).length;
+  const candidates = pool.top(semifinalists(bench)).filter(({ prompt, template }, i) => {
+    tokens += (prompt.ids ?? bench.tokensOf(prompt.text, template)).length;
     return i < count || tokens <= SEMIFINAL_TOKENS;
   });
   const texts = await shortlist(bench, candidates, { precision, count });
@@ -325,7 +349,7 @@ export function recordPool({
   for (const { prompt, reward, template } of found.pool.top(64)) {
     store.putPrompt(runId, {
       text: prompt.text,
-      tokens: prompt.ids ?? bench.layout(template).prompt(prompt.text),
+      tokens: prompt.ids ?? bench.tokensOf(prompt.text, template),
       reward,
       scores: {},
     });

@@ -2,27 +2,32 @@
  * One method's search on the train split, from a configuration's options to the texts and tensors
  * that it puts forward. Choosing among them is `choose.ts`; nothing here sees the test split.
  */
-import type { Environment } from '../environment/index.ts';
+import type { PromptScorer } from '../environment/index.ts';
 import { BudgetError, ConfigError, isAbort } from '../errors.ts';
 import {
   Budget,
   CandidatePool,
+  type LmKind,
   type Method,
   type MethodContext,
   methods,
+  openTaskLms,
+  type PromptContext,
   type StepReport,
   type TensorSolution,
 } from '../methods/index.ts';
-import { rewards, type Task } from '../tasks/index.ts';
+import { type AnyTask, rewards } from '../tasks/index.ts';
 import { formatCount } from '../util/format.ts';
 import { createRng } from '../util/rng.ts';
 import { nearest } from '../util/suggest.ts';
+import type { Bench } from './bench.ts';
 import { type Config, expectation } from './config.ts';
 import type { Episode, RunEvent, StepFluency } from './events.ts';
-import type { Workbench } from './workbench.ts';
+import { type Ledger, since } from './ledger.ts';
+import { Workbench } from './workbench.ts';
 
 export interface SearchOptions {
-  readonly bench: Workbench;
+  readonly bench: Bench;
   readonly config: Config;
   readonly method: Method;
   readonly methodOptions: unknown;
@@ -55,11 +60,15 @@ export async function search(options: SearchOptions): Promise<Found> {
   const environment = bench.environment(task.train, config.precision.search);
   const environments = [environment];
   const spent = () => environments.reduce((sum, { evaluations }) => sum + evaluations, 0);
-  const budget = new Budget(config.budget, spent, { signal });
+  const before = bench.ledger;
+  const budget = new Budget(config.budget, spent, {
+    signal,
+    spentOn: () => sinceOf(bench, before),
+  });
   const pool = new CandidatePool();
   const tensors: TensorSolution[] = [];
   const files: string[] = [];
-  const context: MethodContext = {
+  const context: PromptContext = {
     task,
     environment,
     environmentWith(template, { examples = task.train, ...options } = {}) {
@@ -69,31 +78,40 @@ export async function search(options: SearchOptions): Promise<Found> {
       return other;
     },
     validation: task.validation,
-    taskLm: bench.taskLm,
-    reward: rewards[config.reward],
+    writer: () => bench.writer(),
     rng: rng.fork('sampling'),
     folder: bench.folder,
     budget,
     pool,
-    propose: (solution) => tensors.push(solution),
-    createPolicy: (o) => bench.policy(o, rng.fork('policy')),
-    policyLm: () => bench.policyLm(),
-    keep: async (save) => {
-      if (options.artifactFolder !== undefined) files.push(...(await save(options.artifactFolder)));
-    },
     warn: (message) => emit({ kind: 'warning', message }),
     signal,
+    ...(bench instanceof Workbench
+      ? {
+          taskLm: bench.taskLm,
+          reward: rewards[config.reward],
+          propose: (solution: TensorSolution) => tensors.push(solution),
+          createPolicy: (o: Parameters<Workbench['policy']>[0]) =>
+            bench.policy(o, rng.fork('policy')),
+          policyLm: () => bench.policyLm(),
+          keep: async (save: (folder: string) => Promise<readonly string[]>) => {
+            if (options.artifactFolder !== undefined) {
+              files.push(...(await save(options.artifactFolder)));
+            }
+          },
+        }
+      : {}),
   };
   let tried = 0;
   try {
-    for await (const report of method.run(context, options.methodOptions)) {
+    for await (const report of method.run(context as MethodContext, options.methodOptions)) {
       tried += report.tried.length;
       emit(stepEvent(report, { ...options, environment, budget, pool, tried }));
     }
   } catch (error) {
     // Ctrl-C ends the search, not the run: what was found is still measured.
     const isUsable = (options.keepsPartial ?? true) && (pool.best || tensors.length > 0);
-    if (!isAbort(error) || !isUsable) {
+    const isStopped = isAbort(error) || error instanceof BudgetError;
+    if (!isStopped || !isUsable) {
       for (const tensor of tensors) await tensor.close();
       throw error;
     }
@@ -123,7 +141,7 @@ function nothingFluent({ fluency }: Config, least: number): BudgetError {
 }
 
 interface Progress extends SearchOptions {
-  readonly environment: Environment;
+  readonly environment: PromptScorer;
   readonly budget: Budget;
   readonly pool: CandidatePool;
   /** Prompts so far. */
@@ -131,7 +149,9 @@ interface Progress extends SearchOptions {
 }
 
 function stepEvent(report: StepReport, s: Progress): RunEvent {
-  const rewardsOf = report.tried.map(({ score }) => score.reward);
+  const rewardsOf = report.tried.flatMap(({ score }) =>
+    Number.isNaN(score.reward) ? [] : [score.reward],
+  );
   const mean = rewardsOf.reduce((a, b) => a + b, 0) / Math.max(1, rewardsOf.length);
   const best = s.pool.best;
   const left = s.budget.secondsLeft;
@@ -170,17 +190,9 @@ function fluencyOf({ tried }: StepReport, best: number | undefined): StepFluency
 /** One of the step's prompts on one example, another pair at every step. */
 function episodeOf({ step, tried }: StepReport, s: Progress): Episode | undefined {
   if (tried.length === 0) return undefined;
-  const { task } = s.bench;
   const { prompt, score } = tried[step % tried.length]!;
-  const at = step % score.predicted.length;
-  const example = s.environment.examples[score.examples[at]!]!;
-  return {
-    prompt: prompt.text,
-    input: example.input,
-    answer: task.classes[score.predicted[at]!]!.word,
-    gold: task.classes[example.label]!.word,
-    reward: score.rewards[at]!,
-  };
+  if (score.examples.length === 0) return undefined;
+  return { prompt: prompt.text, ...s.environment.answered(score, step % score.examples.length) };
 }
 
 /** Methods of a library's user, by name. */
@@ -231,23 +243,19 @@ export function refuseUnknown(name: string, place: string, all: object = methods
  * Checks that the LMs can serve the methods, before anything is spent.
  * @throws ConfigError naming the methods that can be served
  */
-export async function refuseUnserved(bench: Workbench, wanted: readonly Method[]): Promise<void> {
-  const kind = bench.taskLm.config.kind;
-  const served = async ({ needs }: Method) =>
-    (needs?.taskLm?.includes(kind) ?? true) &&
-    (!needs?.policyLm || (await bench.policyLm()).config.kind === 'causal');
+export async function refuseUnserved(bench: Bench, wanted: readonly Method[]): Promise<void> {
+  const kind = bench.lmKind;
+  const fits = ({ needs }: Method) => (needs?.taskLm ?? openTaskLms).includes(kind);
+  const served = async (method: Method) =>
+    fits(method) && (!method.needs?.policyLm || (await policyKind(bench)) === 'causal');
   for (const method of wanted) {
     if (await served(method)) continue;
     const names: string[] = [];
     for (const other of Object.values(methods) as unknown as Method[]) {
       if (await served(other)) names.push(other.name);
     }
-    const why =
-      method.needs?.taskLm?.includes(kind) === false
-        ? `the task LM ${bench.taskLm.name} is ${kind}`
-        : `it needs a causal policy LM, ${(await bench.policyLm()).name} is masked`;
     throw new ConfigError(
-      `method ${method.name} cannot be used here: ${why}; methods that can: ${names.join(', ')}`,
+      `method ${method.name} cannot be used here: ${await whyNot(bench, fits(method))}; methods that can: ${names.join(', ')}`,
     );
   }
 }
@@ -259,7 +267,7 @@ export async function refuseUnserved(bench: Workbench, wanted: readonly Method[]
 export function refuseSmallBudget(
   chosen: readonly { readonly method: Method; readonly options: unknown }[],
   { budget: { evaluations } }: Config,
-  task: Task,
+  task: AnyTask,
 ): void {
   if (evaluations === undefined) return;
   const costs = chosen.map(({ method, options }) => ({
@@ -272,4 +280,23 @@ export function refuseSmallBudget(
   throw new ConfigError(
     `budget.evaluations: ${evaluations} are too few for one step on ${task.train.length} train examples, it costs: ${list}; raise the budget or lower the method's options`,
   );
+}
+
+async function policyKind(bench: Bench): Promise<LmKind> {
+  return bench instanceof Workbench ? (await bench.policyLm()).config.kind : 'text';
+}
+
+async function whyNot(bench: Bench, doesFit: boolean): Promise<string> {
+  const { name } = bench.taskLm;
+  if (!doesFit && bench.lmKind === 'text') {
+    return `it needs the task LM's token ids, logits or gradients, and ${name} is asked in text`;
+  }
+  if (!doesFit) return `the task LM ${name} is ${bench.lmKind}`;
+  return `it needs a causal policy LM, ${(await (bench as Workbench).policyLm()).name} is masked`;
+}
+
+/** Tokens and money since a ledger was read. */
+function sinceOf({ ledger }: Bench, before: Ledger | undefined): { tokens: number; usd: number } {
+  const { inputTokens, outputTokens, usd } = since(ledger, before);
+  return { tokens: inputTokens + outputTokens, usd };
 }

@@ -1,7 +1,7 @@
-/** What a run works with, opened from a configuration: engine, language models, task. */
+/** What a run works with where the task LM is open: engine, language models, task. */
 import { Environment, type Layout, layoutOf, TaskLmPrograms } from '../environment/index.ts';
 import { ConfigError } from '../errors.ts';
-import type { SolutionContext } from '../methods/index.ts';
+import type { LmKind, SolutionContext } from '../methods/index.ts';
 import type { LanguageModel } from '../models/language-model.ts';
 import type { Precision } from '../models/prepared-weights.ts';
 import {
@@ -12,20 +12,19 @@ import {
   Policy,
   type PolicyOptions,
 } from '../policy/index.ts';
+import type { TextModel } from '../providers/text-model.ts';
 import { type Example, loadTask, parseTemplate, rewards, type Task } from '../tasks/index.ts';
 import { Engine } from '../tensor/index.ts';
-import type { OnProgress } from '../util/progress.ts';
 import type { Rng } from '../util/rng.ts';
+import type { Bench, ChoiceLimits, EnvironmentWith, OpenOptions } from './bench.ts';
 import type { LoadedConfig } from './config.ts';
+import { type Ledger, Tally } from './ledger.ts';
+import { isRemote, type ModelReference, nameOf } from './model-reference.ts';
 import { openModel } from './open-model.ts';
+import { type TextModels, textModels } from './open-text-model.ts';
 
 /** Tokens of a policy's window that are made use of; the other half is for what it writes. */
 const MAX_CONTEXT = 2048;
-
-export interface OpenOptions {
-  readonly onProgress?: OnProgress | undefined;
-  readonly signal?: AbortSignal | undefined;
-}
 
 /** What workbenches of the same models have in common. */
 interface Shared {
@@ -35,19 +34,15 @@ interface Shared {
   policyLm?: LanguageModel;
 }
 
-interface EnvironmentWith {
-  readonly once?: boolean;
-  readonly template?: string | undefined;
-  /** @default 8 */
-  readonly examplesPerPass?: number | undefined;
-}
-
-export class Workbench {
+export class Workbench implements Bench {
+  readonly choice: ChoiceLimits = { evaluations: 32_768, trainExamples: 1024, finalists: 16 };
   readonly task: Task;
   readonly taskLm: LanguageModel;
   private readonly shared: Shared;
   private readonly loaded: LoadedConfig;
   private readonly options: OpenOptions;
+  private readonly tally = new Tally();
+  private texts: TextModels | undefined;
   private meter: Promise<FluencyMeter> | undefined;
 
   private constructor(
@@ -70,7 +65,11 @@ export class Workbench {
     const first = await loadTask(config.task, reading);
     const engine = new Engine({ device: config.device });
     try {
-      const taskLm = await openModel(config.taskLm, { ...options, engine, base: folder });
+      const taskLm = await openModel(localName(config.taskLm, 'taskLm'), {
+        ...options,
+        engine,
+        base: folder,
+      });
       const { kind } = taskLm.config;
       const task =
         kind === 'masked' ? await loadTask(config.task, { ...reading, taskLm: kind }) : first;
@@ -89,6 +88,10 @@ export class Workbench {
     const task = await loadTask(data, reading);
     const loaded = { ...this.loaded, config: { ...config, task: data } };
     return new Workbench({ task, shared: this.shared }, loaded, this.options);
+  }
+
+  get lmKind(): LmKind {
+    return this.taskLm.config.kind;
   }
 
   /** False when nothing can be computed any more. */
@@ -127,6 +130,19 @@ export class Workbench {
   layout(template?: string): Layout {
     const { config, tokenizer } = this.taskLm;
     return layoutOf(this.taskWith(template), config.kind, tokenizer);
+  }
+
+  tokensOf(text: string, template?: string): readonly number[] {
+    return this.layout(template).prompt(text);
+  }
+
+  get ledger(): Ledger | undefined {
+    return this.texts && this.tally.ledger;
+  }
+
+  async writer(): Promise<TextModel> {
+    this.texts ??= textModels(this.loaded, this.options);
+    return this.tally.count(await this.texts.open(this.loaded.config.policyLm, 'policy'));
   }
 
   private taskWith(template: string | undefined): Task {
@@ -180,7 +196,7 @@ export class Workbench {
     shared.policyLm ??=
       name === taskLm
         ? this.taskLm
-        : await openModel(name, { ...options, engine: shared.engine, base });
+        : await openModel(localName(name, 'policyLm'), { ...options, engine: shared.engine, base });
     return shared.policyLm;
   }
 
@@ -201,8 +217,17 @@ export class Workbench {
 
   async close(): Promise<void> {
     const { engine, policyLm } = this.shared;
+    await this.texts?.close();
     await this.taskLm.close();
     if (policyLm !== this.taskLm) await policyLm?.close();
     await engine.close();
   }
+}
+
+/** @throws ConfigError for a model behind an API, whose logits nobody can read */
+function localName(reference: ModelReference, place: 'taskLm' | 'policyLm'): string {
+  if (typeof reference === 'string' && !isRemote(reference)) return reference;
+  throw new ConfigError(
+    `${place}: ${nameOf(reference)} answers in text alone, here a model is needed whose logits can be read: local:NAME, a .gguf file, a model folder, or hf:owner/name`,
+  );
 }

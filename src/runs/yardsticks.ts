@@ -3,13 +3,13 @@
  * Ctrl-C ends a scoring between two passes.
  */
 import { humanCandidates, type Solution } from '../methods/index.ts';
+import type { Bench } from './bench.ts';
 import { bestOf, race, type Scored, scoreOnOpenSplits } from './choose.ts';
 import type { RunEvent } from './events.ts';
 import { type Pace, secondsFor } from './pace.ts';
-import type { Workbench } from './workbench.ts';
 
 export interface Scoring {
-  readonly bench: Workbench;
+  readonly bench: Bench;
   readonly emit: (event: RunEvent) => void;
   readonly signal: AbortSignal | undefined;
 }

@@ -26,7 +26,6 @@ export function answeredInText(task: Task, source: ParsedTaskConfig): TextTask {
     name: task.name,
     description: task.description,
     template: parseMessageTemplate(source.template ?? kind.template),
-    metric: { name: LABEL_MATCH },
     labelWords: words,
     maxAnswerTokens: source.maxAnswerTokens ?? kind.maxAnswerTokens,
     ...(source.stop ? { stop: source.stop } : {}),

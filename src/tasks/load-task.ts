@@ -2,12 +2,13 @@
  * From a configuration to a task: reads the data files, finds the classes, checks what would make a
  * result worthless (leaks between splits, one label only), and divides what is not divided yet.
  */
-import { DataError } from '../errors.ts';
+import { ConfigError, DataError } from '../errors.ts';
 import { sha256 } from '../util/hash.ts';
 import { createRng, type Rng } from '../util/rng.ts';
 import type { ParsedTaskConfig, TaskConfig } from './config.ts';
 import { findRepeats, summarise } from './duplicates.ts';
 import { excerpt } from './excerpt.ts';
+import { taskKinds } from './kinds/index.ts';
 import { type LabelledFile, type LabelledRow, readLabelledRows } from './labelled-rows.ts';
 import { sealSplit } from './sealed-split.ts';
 import { sampleStratified, splitStratified, takeShots } from './split.ts';
@@ -38,6 +39,7 @@ export interface LoadTaskOptions {
  */
 export async function loadTask(config: TaskConfig, options: LoadTaskOptions): Promise<Task> {
   const parsed = parseTaskConfig(config);
+  refuseTextKeys(parsed);
   const lm = options.taskLm ?? 'causal';
   const template = parseTemplate(
     parsed.template ?? (lm === 'masked' ? maskedTemplate : causalTemplate),
@@ -60,6 +62,24 @@ export async function loadTask(config: TaskConfig, options: LoadTaskOptions): Pr
     hashes: await hashSplits(files, splits, options.baseFolder),
     warnings: [...unusedWords(classes, files), ...warnings],
   };
+}
+
+/** @throws ConfigError for what only free text has */
+function refuseTextKeys(config: ParsedTaskConfig): void {
+  const { kind = 'classification' } = config;
+  if (taskKinds[kind].answers === 'text') {
+    throw new ConfigError(
+      `task.kind: a task of kind ${kind} is answered in text, here labels are needed; set task.kind to classification or sentiment`,
+    );
+  }
+  const key = (['metric', 'question', 'conversation'] as const).find(
+    (k) => config[k] !== undefined,
+  );
+  if (key === undefined) return;
+  const why = key === 'metric' ? 'labels are right or wrong' : 'labels are given to one text';
+  throw new ConfigError(
+    `task.${key}: ${why}, so that it has no meaning for a task of kind ${kind}; remove it, or set task.kind, as to question-answering`,
+  );
 }
 
 /** The three splits: files as given, missing ones carved out of train. */

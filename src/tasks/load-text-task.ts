@@ -10,7 +10,7 @@ import type { ParsedTaskConfig, TaskConfig } from './config.ts';
 import { findRepeats, summarise } from './duplicates.ts';
 import { type TaskKind, taskKinds } from './kinds/index.ts';
 import { hasMessageSlot, parseMessageTemplate } from './message-template.ts';
-import { metricOf } from './metrics/index.ts';
+import { type MetricConfig, metricOf, metrics } from './metrics/index.ts';
 import { sealSplit } from './sealed-split.ts';
 import { sampleStratified, splitStratified } from './split.ts';
 import {
@@ -59,7 +59,7 @@ export async function loadTextTask(
   const files = await readSplitFiles(parsed, baseFolder, (place, path) =>
     readTextRows(place, path, parsed),
   );
-  checkGolds(files, metric);
+  await checkGolds(files, metric, baseFolder);
   const rng = createRng(parsed.split?.seed ?? seed).fork('task');
   const { splits, warnings } = divide(files, parsed, rng);
   return {
@@ -89,11 +89,15 @@ function refuseLabels({ labels, shots }: ParsedTaskConfig, kind: string): void {
 }
 
 /** @throws ConfigError where the metric cannot judge by a gold answer, naming the row */
-function checkGolds(
+async function checkGolds(
   files: ReadonlyMap<SplitName, TextFile>,
-  config: NonNullable<ParsedTaskConfig['metric']>,
-): void {
-  const metric = metricOf(config);
+  config: MetricConfig,
+  folder: string,
+): Promise<void> {
+  const name = typeof config === 'string' ? config : config.name;
+  // What needs a model judges any text, and no model is open yet.
+  if ((metrics as Record<string, { needs?: readonly string[] }>)[name]?.needs) return;
+  const metric = await metricOf(config, { folder });
   for (const { path, rows } of files.values()) {
     for (const { golds, row } of rows) metric.check?.(golds, `data file ${path}: row ${row}`);
   }

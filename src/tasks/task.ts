@@ -78,8 +78,9 @@ export interface TextTask extends TaskBase<TextExample> {
   readonly kind: 'text';
   readonly taskKind: TaskKindName;
   readonly template: MessageTemplate;
-  readonly metric: MetricConfig;
-  /** Label words, where the answers are matched to them. */
+  /** As configured, or as the kind has it; where there are label words, they decide. */
+  readonly metric?: MetricConfig;
+  /** Label words that the answers are matched to. */
   readonly labelWords?: readonly string[];
   readonly maxAnswerTokens: number;
   /** Texts at which an answer ends. */

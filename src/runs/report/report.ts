@@ -61,7 +61,16 @@ export async function writeReport(
     p,
     pAdjusted,
   }));
-  return { analysis, result: { kind: 'result', rows: analysis.rows, pairs, report: paths } };
+  const { ledger, about } = compared;
+  const result: CompareResult = {
+    kind: 'result',
+    rows: analysis.rows,
+    pairs,
+    report: paths,
+    ...(about.metric === undefined ? {} : { metric: about.metric }),
+    ...(ledger ? { ledger } : {}),
+  };
+  return { analysis, result };
 }
 
 function gather(compared: Compared, store: RunStore): Report {

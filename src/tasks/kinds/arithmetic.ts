@@ -5,7 +5,7 @@ export const arithmetic: TaskKind = {
   name: 'arithmetic',
   summary: 'A calculation or a word problem whose answer is a number.',
   answers: 'text',
-  metric: { name: 'numeric' },
+  metric: 'numeric',
   maxAnswerTokens: 256,
   description: 'Work out the number that is asked for.',
   template: plainTemplate,

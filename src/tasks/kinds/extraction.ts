@@ -5,7 +5,7 @@ export const extraction: TaskKind = {
   name: 'extraction',
   summary: 'Fields of a text as JSON, compared with a gold object.',
   answers: 'text',
-  metric: { name: 'json-fields' },
+  metric: 'json',
   maxAnswerTokens: 256,
   description: 'Extract the facts that the text states, as a JSON object.',
   template: plainTemplate,

@@ -5,7 +5,7 @@ export const questionAnswering: TaskKind = {
   name: 'question-answering',
   summary: 'A short answer to a question, with or without a text that holds it.',
   answers: 'text',
-  metric: { name: 'token-f1' },
+  metric: 'token-f1',
   maxAnswerTokens: 64,
   description: 'Answer the question briefly.',
   template: questionTemplate,

@@ -5,7 +5,7 @@ export const styleTransfer: TaskKind = {
   name: 'style-transfer',
   summary: 'The same content in another style.',
   answers: 'text',
-  metric: { name: 'chrf' },
+  metric: 'chrf',
   maxAnswerTokens: 160,
   description: 'Rewrite the text in the wanted style and keep what it says.',
   template: plainTemplate,

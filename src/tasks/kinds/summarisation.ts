@@ -5,7 +5,7 @@ export const summarisation: TaskKind = {
   name: 'summarisation',
   summary: 'A short text that says what a long one says.',
   answers: 'text',
-  metric: { name: 'rouge-l' },
+  metric: 'rouge-l',
   maxAnswerTokens: 160,
   description: 'Summarise the text.',
   template: plainTemplate,

@@ -5,7 +5,7 @@ export const translation: TaskKind = {
   name: 'translation',
   summary: 'A text in another language.',
   answers: 'text',
-  metric: { name: 'chrf' },
+  metric: 'chrf',
   maxAnswerTokens: 256,
   description: 'Translate the text.',
   template: plainTemplate,

@@ -1,0 +1,70 @@
+/** What a run works with, whichever way the task LM answers: opened from a configuration. */
+import type { PromptScorer } from '../environment/index.ts';
+import type { LmKind } from '../methods/index.ts';
+import type { Precision } from '../models/prepared-weights.ts';
+import type { TextModel } from '../providers/text-model.ts';
+import type { AnyExample, AnyTask } from '../tasks/index.ts';
+import type { OnProgress } from '../util/progress.ts';
+import type { LoadedConfig } from './config.ts';
+import type { Ledger, Role } from './ledger.ts';
+import type { ModelReference } from './model-reference.ts';
+
+export interface EnvironmentWith {
+  /** Nothing is kept for a second pass. */
+  readonly once?: boolean;
+  /** @default the task's own */
+  readonly template?: string | undefined;
+  /** @default 8 */
+  readonly examplesPerPass?: number | undefined;
+}
+
+/** Opens a model that answers in text; a library's user may bring one of their own. */
+export type OpenText = (reference: ModelReference, role: Role) => Promise<TextModel>;
+
+export interface OpenOptions {
+  readonly onProgress?: OnProgress | undefined;
+  readonly onWarning?: ((message: string) => void) | undefined;
+  readonly signal?: AbortSignal | undefined;
+  /** @default local models and the providers that Whetstone knows */
+  readonly openText?: OpenText | undefined;
+}
+
+/** How much a choice among prompts may look at. */
+export interface ChoiceLimits {
+  /** Evaluations that a choice may take without a race. */
+  readonly evaluations: number;
+  /** Train examples that finalists are scored on. */
+  readonly trainExamples: number;
+  /** Texts that are scored again. */
+  readonly finalists: number;
+}
+
+export interface Bench {
+  readonly task: AnyTask;
+  readonly taskLm: { readonly name: string; readonly key: string };
+  /** How the task LM is read. */
+  readonly lmKind: LmKind;
+  /** Paths in the configuration are relative to this folder. */
+  readonly folder: string;
+  readonly choice: ChoiceLimits;
+  /** False when nothing can be computed any more. */
+  readonly isAlive: boolean;
+  /** Of the metric, where answers are text. */
+  readonly metricName?: string;
+  /** What models that answer in text took so far, where there are such. */
+  readonly ledger?: Ledger | undefined;
+  environment(
+    examples: readonly AnyExample[],
+    precision: Precision,
+    options?: EnvironmentWith,
+  ): PromptScorer;
+  /** Ids of a prompt in its place; none where the task LM keeps them to itself. */
+  tokensOf(text: string, template?: string): readonly number[];
+  /** The policy LM as one that answers in text. */
+  writer(): Promise<TextModel>;
+  /** One for other data with the same models; closing either closes both. */
+  with(data: LoadedConfig['config']['task']): Promise<Bench>;
+  /** Frees what one precision needed. */
+  unload(precision: Precision): Promise<void>;
+  close(): Promise<void>;
+}
