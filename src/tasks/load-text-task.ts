@@ -10,7 +10,7 @@ import type { ParsedTaskConfig, TaskConfig } from './config.ts';
 import { findRepeats, summarise } from './duplicates.ts';
 import { type TaskKind, taskKinds } from './kinds/index.ts';
 import { hasMessageSlot, parseMessageTemplate } from './message-template.ts';
-import { type MetricConfig, metricOf, metrics } from './metrics/index.ts';
+import { type MetricConfig, type MetricDefinition, metricOf, metrics } from './metrics/index.ts';
 import { sealSplit } from './sealed-split.ts';
 import { sampleStratified, splitStratified } from './split.ts';
 import {
@@ -55,7 +55,8 @@ export async function loadTextTask(
       `task.question: the template has no slot {question}, put it where the column "${parsed.question}" is to stand`,
     );
   }
-  const metric = parsed.metric ?? kind.metric!;
+  // The schema's output is as narrow as its input, which its type does not say.
+  const metric = (parsed.metric ?? kind.metric!) as MetricConfig;
   const files = await readSplitFiles(parsed, baseFolder, (place, path) =>
     readTextRows(place, path, parsed),
   );
@@ -96,7 +97,7 @@ async function checkGolds(
 ): Promise<void> {
   const name = typeof config === 'string' ? config : config.name;
   // What needs a model judges any text, and no model is open yet.
-  if ((metrics as Record<string, { needs?: readonly string[] }>)[name]?.needs) return;
+  if ((metrics as Record<string, MetricDefinition>)[name]?.needs) return;
   const metric = await metricOf(config, { folder });
   for (const { path, rows } of files.values()) {
     for (const { golds, row } of rows) metric.check?.(golds, `data file ${path}: row ${row}`);
