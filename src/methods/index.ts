@@ -7,6 +7,7 @@ import { grpo } from './grpo.ts';
 import { manual } from './manual.ts';
 import { policyGradient } from './policy-gradient.ts';
 import { random } from './random.ts';
+import { reflect } from './reflect.ts';
 import { softPrompt } from './soft-prompt.ts';
 import { softQ } from './soft-q.ts';
 
@@ -18,6 +19,7 @@ export const methods = {
   manual,
   'few-shot': fewShot,
   evolution,
+  reflect,
   random,
   'soft-prompt': softPrompt,
   'fine-tune': fineTune,

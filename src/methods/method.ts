@@ -105,6 +105,8 @@ export interface Method<Options = unknown> {
     readonly taskLm?: readonly LmKind[];
     /** A policy LM, which must be causal. */
     readonly policyLm?: true;
+    /** A policy LM that answers in text. */
+    readonly writer?: true;
   };
   /**
    * Task-LM example evaluations that its first step costs at least; a smaller budget is refused.

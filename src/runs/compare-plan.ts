@@ -6,9 +6,10 @@
  * file is divided does not change with the seed, so that all methods and seeds share one test split.
  */
 import { ConfigError } from '../errors.ts';
-import { methods as known, type Method } from '../methods/index.ts';
+import { methods as known, type Method, openTaskLms } from '../methods/index.ts';
 import { sha256Json } from '../util/hash.ts';
 import type { Config, LoadedConfig } from './config.ts';
+import { isAskedInText } from './open-bench.ts';
 import { versions } from './optimize.ts';
 import { methodOf, refuseUnknown } from './search.ts';
 
@@ -33,7 +34,7 @@ export interface Plan {
 }
 
 export interface PlanOptions {
-  /** Names. @default all that there are */
+  /** Names. @default all that serve the task LM */
   readonly methods?: readonly string[] | undefined;
   /** A number of seeds from the configuration's on, or the seeds. @default 5; 1 with splits */
   readonly seeds?: number | readonly number[] | undefined;
@@ -46,7 +47,7 @@ const PLACEHOLDER = '{split}';
 /** @throws ConfigError for an unknown method or option, or splits that do not fit the data paths */
 export function planOf(loaded: LoadedConfig, options: PlanOptions = {}): Plan {
   const { config } = loaded;
-  const names = options.methods ?? Object.keys(known);
+  const names = options.methods ?? methodsThatServe(loaded);
   refuseRepeats(names, '--methods');
   for (const name of names) refuseUnknown(name, '--methods');
   const methods = names.map((name) => {
@@ -69,6 +70,18 @@ export function planOf(loaded: LoadedConfig, options: PlanOptions = {}): Plan {
 export function questionOf(config: Config): object {
   const { method: _, methods: __, seed: ___, ...rest } = config;
   return { ...rest, task: pinned(config) };
+}
+
+/**
+ * All methods that serve the task LM; those for which the policy LM must answer in text only where
+ * the task LM does, too.
+ */
+function methodsThatServe(loaded: LoadedConfig): string[] {
+  const all: readonly Method[] = Object.values(known) as unknown as Method[];
+  const inText = isAskedInText(loaded);
+  const serves = ({ needs }: Method) =>
+    inText ? (needs?.taskLm ?? openTaskLms).includes('text') : !needs?.writer;
+  return all.filter(serves).map(({ name }) => name);
 }
 
 /** The configuration of one cell, as `optimize` would take it. */

@@ -327,7 +327,10 @@ function semifinalists({ lmKind, choice }: Bench): number {
 export async function finalistsOf(
   bench: Bench,
   { pool, tensors }: Found,
-  { precision, count = bench.choice.finalists }: { precision: Precision; count?: number | undefined },
+  {
+    precision,
+    count = bench.choice.finalists,
+  }: { precision: Precision; count?: number | undefined },
 ): Promise<Solution[]> {
   let tokens = 0;
   const candidates = pool.top(semifinalists(bench)).filter(({ prompt, template }, i) => {

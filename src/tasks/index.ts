@@ -11,6 +11,13 @@ export { demoFolder, demoTaskConfig } from './demo.ts';
 export { type TaskKind, type TaskKindName, taskKindNames, taskKinds } from './kinds/index.ts';
 export { answeredInText, LABEL_MATCH, labelIn, labelMatch } from './label-answers.ts';
 export { type LoadTaskOptions, loadTask } from './load-task.ts';
+export { isTextTask, loadTextTask } from './load-text-task.ts';
+export {
+  hasMessageSlot,
+  type MessageTemplate,
+  parseMessageTemplate,
+  renderMessages,
+} from './message-template.ts';
 export {
   accuracy,
   type ClassMetrics,
@@ -41,13 +48,6 @@ export {
   composedRewardSchema,
   composeReward,
 } from './rewards/composed.ts';
-export { isTextTask, loadTextTask } from './load-text-task.ts';
-export {
-  hasMessageSlot,
-  type MessageTemplate,
-  parseMessageTemplate,
-  renderMessages,
-} from './message-template.ts';
 export { type RewardFunction, type RewardName, rewardNames, rewards } from './rewards/index.ts';
 export { sealSplit } from './sealed-split.ts';
 export { apportion, sampleStratified, splitStratified, takeShots } from './split.ts';
