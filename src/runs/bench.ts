@@ -2,11 +2,10 @@
 import type { PromptScorer } from '../environment/index.ts';
 import type { LmKind } from '../methods/index.ts';
 import type { Precision } from '../models/prepared-weights.ts';
-import type { TextModel } from '../providers/text-model.ts';
+import type { LedgerLine, Role, TextModel } from '../providers/index.ts';
 import type { AnyExample, AnyTask } from '../tasks/index.ts';
 import type { OnProgress } from '../util/progress.ts';
 import type { LoadedConfig } from './config.ts';
-import type { Ledger, Role } from './ledger.ts';
 import type { ModelReference } from './model-reference.ts';
 
 export interface EnvironmentWith {
@@ -52,7 +51,7 @@ export interface Bench {
   /** Of the metric, where answers are text. */
   readonly metricName?: string;
   /** What models that answer in text took so far, where there are such. */
-  readonly ledger?: Ledger | undefined;
+  readonly ledger?: LedgerLine | undefined;
   environment(
     examples: readonly AnyExample[],
     precision: Precision,

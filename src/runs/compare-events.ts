@@ -1,9 +1,9 @@
 /** What a comparison says while it works and at its end, beside the events of its runs. */
 import type { SolutionKind } from '../methods/index.ts';
+import type { LedgerLine } from '../providers/index.ts';
 import type { Repetition } from './compare-plan.ts';
 import type { CellState } from './comparison-table.ts';
 import type { RunEvent } from './events.ts';
-import type { Ledger } from './ledger.ts';
 
 /** The whole grid, before the first cell. */
 export interface ComparisonEvent {
@@ -88,7 +88,7 @@ export interface CompareResult {
   /** Of the scores, where answers are text. */
   readonly metric?: string;
   /** Where models answered in text: what that took this time. */
-  readonly ledger?: Ledger;
+  readonly ledger?: LedgerLine;
   /** Paths of the report. */
   readonly report: { readonly html: string; readonly markdown: string };
 }

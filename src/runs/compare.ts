@@ -9,6 +9,7 @@ import { dirname, join } from 'node:path';
 import { answerScores, type PromptScore } from '../environment/index.ts';
 import { isAbort, StoreError, WhetstoneError } from '../errors.ts';
 import type { TextSolution } from '../methods/index.ts';
+import type { LedgerLine } from '../providers/index.ts';
 import type { AnyExample, Example } from '../tasks/index.ts';
 import { withFileLock } from '../util/file-lock.ts';
 import { sha256Json } from '../util/hash.ts';
@@ -19,7 +20,7 @@ import { type ComparedMethod, cellConfig, type Plan, taskOf } from './compare-pl
 import type { CellOutcome, CellTest, StoredCell } from './comparison-table.ts';
 import { earlierCells, type StoredPlan } from './earlier-cells.ts';
 import type { RunEvent } from './events.ts';
-import { type Ledger, since } from './ledger.ts';
+import { since } from './ledger.ts';
 import { splitScore } from './measure.ts';
 import { nameOf } from './model-reference.ts';
 import { openBench } from './open-bench.ts';
@@ -57,7 +58,7 @@ export interface Compared {
   /** Of the data files and models. */
   readonly hashes: Readonly<Record<string, string>>;
   /** What models that answer in text took this time. */
-  readonly ledger?: Ledger;
+  readonly ledger?: LedgerLine;
   readonly about: {
     /** Of the scores, where answers are text. */
     readonly metric?: string;

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { methods } from '../methods/index.ts';
 import { DEFAULT_MODEL } from '../models/model-registry.ts';
+import { priceTableSchema } from '../providers/index.ts';
 import { taskConfigSchema } from '../tasks/config.ts';
 import { rewardNames } from '../tasks/rewards/index.ts';
 import { modelReference } from './model-reference.ts';
@@ -41,7 +42,11 @@ export const configSchema = z.strictObject({
         .describe(
           'Most tokens sent to and written by models that answer in text, all roles together',
         ),
-      usd: z.number().nonnegative().default(0).describe('Most US dollars for paid services'),
+      usd: z
+        .number()
+        .nonnegative()
+        .default(0)
+        .describe('Most US dollars for paid services, all roles together; 0: none is paid for'),
     })
     .prefault({})
     .describe('Where the search ends: at whichever limit comes first'),
@@ -61,6 +66,9 @@ export const configSchema = z.strictObject({
     })
     .prefault({})
     .describe('Price of prompts that the policy LM finds unlikely'),
+  prices: priceTableSchema
+    .optional()
+    .describe('US dollars per million tokens by "PROVIDER:MODEL", above the known ones'),
   seed: z
     .number()
     .int()

@@ -4,8 +4,8 @@
  * keeps its name and meaning.
  */
 import type { SolutionKind } from '../methods/index.ts';
+import type { LedgerLine } from '../providers/index.ts';
 import type { Progress } from '../util/progress.ts';
-import type { Ledger } from './ledger.ts';
 
 /** A score on one split with its 95% interval; `score` is a share between 0 and 1. */
 export interface SplitScore {
@@ -120,7 +120,7 @@ export interface OptimizeResult {
   /** Where answers are text: what the scores are. */
   readonly metric?: string;
   /** Where models answered in text: what that took, all roles together. */
-  readonly ledger?: Ledger;
+  readonly ledger?: LedgerLine;
   /** Where fluency had a price: what it took. */
   readonly fluency?: FluencyPrice;
   /** Other prompts measured the same way, for comparison; the found one is the last. */
@@ -157,7 +157,7 @@ export interface EvaluateResult {
   /** Empty where answers are free text. */
   readonly perClass: readonly ClassScore[];
   readonly metric?: string;
-  readonly ledger?: Ledger;
+  readonly ledger?: LedgerLine;
 }
 
 export interface ClassScore {

@@ -1,21 +1,19 @@
-/** What models that answer in text were asked and what it took, by role. */
-import { isFailure, type TextModel } from '../providers/text-model.ts';
+/** What models that answer in text took: one ledger a run, over all roles together. */
+import {
+  type CompleteOptions,
+  type Completion,
+  estimateTokens,
+  type Failure,
+  isFailure,
+  Ledger,
+  type LedgerLine,
+  type Role,
+  type TextModel,
+  type TextRequest,
+} from '../providers/index.ts';
+import type { Config } from './config.ts';
 
-export type Role = 'task' | 'policy' | 'judge';
-
-/** Sums over all roles; `usd` is 0 for models that cost nothing. */
-export interface Ledger {
-  /** Requests that were computed or paid for. */
-  readonly calls: number;
-  readonly inputTokens: number;
-  readonly outputTokens: number;
-  readonly usd: number;
-  readonly retries: number;
-  /** Requests answered from what was known. */
-  readonly cached: number;
-}
-
-export const emptyLedger: Ledger = {
+const nothing: LedgerLine = {
   calls: 0,
   inputTokens: 0,
   outputTokens: 0,
@@ -24,39 +22,72 @@ export const emptyLedger: Ledger = {
   cached: 0,
 };
 
-/** What was added since. */
-export function since(now: Ledger = emptyLedger, before: Ledger = emptyLedger): Ledger {
-  const keys = Object.keys(emptyLedger) as (keyof Ledger)[];
-  return Object.fromEntries(keys.map((key) => [key, now[key] - before[key]])) as unknown as Ledger;
+/** Under the caps of a budget. Money is capped always: none is spent that was not allowed. */
+export function ledgerOf({ tokens, usd }: Config['budget']): Ledger {
+  return new Ledger({ tokens, usd });
 }
 
-/** Counts what passes through the models it is given. */
-export class Tally {
-  private sums = { ...emptyLedger };
+/** What was added since. */
+export function since(now: LedgerLine = nothing, before: LedgerLine = nothing): LedgerLine {
+  const count = (key: Exclude<keyof LedgerLine, 'usd'>) => now[key] - before[key];
+  return {
+    calls: count('calls'),
+    inputTokens: count('inputTokens'),
+    outputTokens: count('outputTokens'),
+    usd: now.usd === null || before.usd === null ? null : now.usd - before.usd,
+    retries: count('retries'),
+    cached: count('cached'),
+  };
+}
 
-  get ledger(): Ledger {
-    return { ...this.sums };
-  }
+/** Requests of a model in this process that are let through together under a cap of tokens. */
+const CHUNK = 32;
 
-  count(model: TextModel): TextModel {
-    return {
-      name: model.name,
-      key: model.key,
-      contextLength: model.contextLength,
-      complete: async (requests, options) => {
-        const completions = await model.complete(requests, options);
-        for (const completion of completions) {
-          if (isFailure(completion)) this.sums.calls++;
-          else if (completion.isCached) this.sums.cached++;
-          else {
-            this.sums.calls++;
-            this.sums.inputTokens += completion.inputTokens;
-            this.sums.outputTokens += completion.outputTokens;
-          }
-        }
-        return completions;
-      },
-      close: () => model.close(),
-    };
-  }
+/** A model that costs tokens and no money: computed in this process, or a library user's own. */
+export function counted(
+  model: TextModel,
+  { ledger, role }: { ledger: Ledger; role: Role },
+): TextModel {
+  const through = async (requests: readonly TextRequest[], options: CompleteOptions) => {
+    const most = requests.reduce(
+      (sum, { messages, maxTokens }) => sum + estimateTokens(messages).most + maxTokens,
+      0,
+    );
+    // The worst case is held while the requests are under way, and what they took is entered after.
+    const cost = { inputTokens: most, outputTokens: 0, usd: 0 };
+    const held = await ledger.reserve(role, cost, options.signal);
+    try {
+      return await model.complete(requests, options);
+    } finally {
+      held.release();
+    }
+  };
+  const enter = async (answer: Completion | Failure) => {
+    if (!isFailure(answer) && answer.isCached) return ledger.cached(role);
+    const { inputTokens, outputTokens } = isFailure(answer)
+      ? { inputTokens: 0, outputTokens: 0 }
+      : answer;
+    const cost = { inputTokens, outputTokens, usd: 0 };
+    (await ledger.reserve(role, cost)).settle(cost);
+  };
+  return {
+    name: model.name,
+    key: model.key,
+    contextLength: model.contextLength,
+    async complete(requests, options = {}) {
+      const size = ledger.caps.tokens === undefined ? Math.max(1, requests.length) : CHUNK;
+      const answers: (Completion | Failure)[] = [];
+      for (let i = 0; i < requests.length; i += size) {
+        const before = answers.length;
+        const some = await through(requests.slice(i, i + size), {
+          ...options,
+          onProgress: (done, waitingFor) => options.onProgress?.(before + done, waitingFor),
+        });
+        for (const answer of some) await enter(answer);
+        answers.push(...some);
+      }
+      return answers;
+    },
+    close: () => model.close(),
+  };
 }

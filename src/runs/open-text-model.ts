@@ -1,32 +1,92 @@
-/** From a reference in a configuration to models that answer in text, each opened once. */
-import { ConfigError } from '../errors.ts';
-import type { TextModel } from '../providers/text-model.ts';
-import type { OpenOptions, OpenText } from './bench.ts';
+/**
+ * From references in a configuration to models that answer in text, each opened once: behind an API,
+ * or in this process. All of them enter what they take into one ledger.
+ */
+
+import type { LanguageModel } from '../models/language-model.ts';
+import type { Precision } from '../models/prepared-weights.ts';
+import {
+  isApiReference,
+  type Ledger,
+  memoryCache,
+  openTextModel,
+  type Role,
+  type TextModel,
+} from '../providers/index.ts';
+import { localTextModel } from '../providers/local.ts';
+import { Engine } from '../tensor/index.ts';
+import type { OpenOptions } from './bench.ts';
 import type { LoadedConfig } from './config.ts';
-import { nameOf } from './model-reference.ts';
+import { counted, ledgerOf } from './ledger.ts';
+import type { ModelReference } from './model-reference.ts';
+import { openModel } from './open-model.ts';
 
 export interface TextModels {
-  readonly open: OpenText;
+  readonly ledger: Ledger;
+  /** False when nothing can be computed any more. */
+  readonly isAlive: boolean;
+  open(reference: ModelReference, role: Role, precision?: Precision): Promise<TextModel>;
   close(): Promise<void>;
 }
 
-export function textModels(_: LoadedConfig, { openText }: OpenOptions): TextModels {
+export interface TextModelsOptions extends OpenOptions {
+  /** Opens models that run in this process. @default in an engine of their own */
+  readonly openLocal?: (name: string) => Promise<LanguageModel>;
+}
+
+/** @throws by `open`: ConfigError for an unknown model, a missing key or a missing price */
+export function textModels(
+  { config, folder }: LoadedConfig,
+  { openText, openLocal, ...options }: TextModelsOptions,
+): TextModels {
+  const ledger = ledgerOf(config.budget);
+  const cache = memoryCache();
   const opened = new Map<string, Promise<TextModel>>();
+  const lms = new Map<string, Promise<LanguageModel>>();
+  let engine: Engine | undefined;
+
+  const openHere = (name: string) => {
+    engine ??= new Engine({ device: config.device });
+    return openModel(name, { ...options, engine, base: folder });
+  };
+  const local = async (name: string, precision: Precision) => {
+    const lm = lms.get(name) ?? (openLocal ?? openHere)(name);
+    lms.set(name, lm);
+    return localTextModel(await lm, { precision });
+  };
+  const openNew = async (reference: ModelReference, role: Role, precision: Precision) => {
+    if (openText) return counted(await openText(reference, role), { ledger, role });
+    if (typeof reference === 'string' && !isApiReference(reference)) {
+      return counted(await local(reference, precision), { ledger, role });
+    }
+    const { prices } = config;
+    return openTextModel(reference, { env: process.env, ledger, role, cache, prices });
+  };
   return {
-    open(reference, role) {
-      const key = JSON.stringify(reference);
-      let model = opened.get(key);
-      if (!model) {
-        if (!openText) {
-          throw new ConfigError(`taskLm: ${nameOf(reference)} cannot be asked in text yet`);
-        }
-        model = openText(reference, role);
-        opened.set(key, model);
-      }
+    ledger,
+    get isAlive() {
+      return engine?.hasFailed !== true;
+    },
+    open(reference, role, precision = 'float32') {
+      const isLocal = !openText && !isApiReference(reference);
+      const key = JSON.stringify([reference, role, isLocal ? precision : '']);
+      const model = opened.get(key) ?? openNew(reference, role, precision);
+      opened.set(key, model);
       return model;
     },
     async close() {
-      for (const model of opened.values()) await (await model).close();
+      for (const model of opened.values())
+        await model.then(
+          (m) => m.close(),
+          () => {},
+        );
+      if (engine)
+        for (const lm of lms.values())
+          await lm.then(
+            (m) => m.close(),
+            () => {},
+          );
+      await engine?.close();
     },
   };
 }

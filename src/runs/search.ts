@@ -16,6 +16,7 @@ import {
   type StepReport,
   type TensorSolution,
 } from '../methods/index.ts';
+import type { LedgerLine } from '../providers/index.ts';
 import { type AnyTask, rewards } from '../tasks/index.ts';
 import { formatCount } from '../util/format.ts';
 import { createRng } from '../util/rng.ts';
@@ -23,7 +24,7 @@ import { nearest } from '../util/suggest.ts';
 import type { Bench } from './bench.ts';
 import { type Config, expectation } from './config.ts';
 import type { Episode, RunEvent, StepFluency } from './events.ts';
-import { type Ledger, since } from './ledger.ts';
+import { since } from './ledger.ts';
 import { Workbench } from './workbench.ts';
 
 export interface SearchOptions {
@@ -296,7 +297,10 @@ async function whyNot(bench: Bench, doesFit: boolean): Promise<string> {
 }
 
 /** Tokens and money since a ledger was read. */
-function sinceOf({ ledger }: Bench, before: Ledger | undefined): { tokens: number; usd: number } {
+function sinceOf(
+  { ledger }: Bench,
+  before: LedgerLine | undefined,
+): { tokens: number; usd: number } {
   const { inputTokens, outputTokens, usd } = since(ledger, before);
-  return { tokens: inputTokens + outputTokens, usd };
+  return { tokens: inputTokens + outputTokens, usd: usd ?? 0 };
 }

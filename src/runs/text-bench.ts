@@ -2,7 +2,7 @@
 import { AnswerMemory, TextEnvironment } from '../environment/index.ts';
 import { ConfigError } from '../errors.ts';
 import type { Precision } from '../models/prepared-weights.ts';
-import type { TextModel } from '../providers/text-model.ts';
+import type { LedgerLine, TextModel } from '../providers/index.ts';
 import {
   answeredInText,
   isTextTask,
@@ -17,23 +17,19 @@ import { metricOf } from '../tasks/metrics/index.ts';
 import type { Metric } from '../tasks/metrics/metric.ts';
 import type { Bench, ChoiceLimits, EnvironmentWith, OpenOptions } from './bench.ts';
 import type { LoadedConfig } from './config.ts';
-import { type Ledger, type Role, Tally } from './ledger.ts';
-import { nameOf } from './model-reference.ts';
-import { textModels } from './open-text-model.ts';
+import { isRemote, nameOf } from './model-reference.ts';
+import { type TextModels, textModels } from './open-text-model.ts';
 
 /** What benches of the same models have in common. */
 interface Shared {
-  readonly open: (reference: LoadedConfig['config']['taskLm'], role: Role) => Promise<TextModel>;
-  readonly taskLm: TextModel;
-  readonly tally: Tally;
+  readonly models: TextModels;
+  /** In float32 and in the search's precision; behind an API they are one. */
+  readonly taskLms: { readonly float32: TextModel; readonly search: TextModel };
   readonly memory: AnswerMemory;
-  writer?: Promise<TextModel>;
-  close(): Promise<void>;
 }
 
 export class TextBench implements Bench {
   readonly lmKind = 'text';
-  readonly isAlive = true;
   /** Every answer takes a second or a cent. */
   readonly choice: ChoiceLimits = { evaluations: 2048, trainExamples: 256, finalists: 6 };
   readonly task: TextTask;
@@ -52,7 +48,7 @@ export class TextBench implements Bench {
     this.task = parts.task;
     this.metric = parts.metric;
     this.shared = parts.shared;
-    this.taskLm = parts.shared.taskLm;
+    this.taskLm = parts.shared.taskLms.float32;
     this.loaded = loaded;
     this.options = options;
   }
@@ -62,14 +58,13 @@ export class TextBench implements Bench {
     const { config } = loaded;
     refuseFluency(config);
     const task = await readTask(loaded, config.task);
-    const tally = new Tally();
     const models = textModels(loaded, options);
     try {
-      const open: Shared['open'] = async (reference, role) =>
-        tally.count(await models.open(reference, role));
-      const taskLm = await open(config.taskLm, 'task');
-      const shared = { open, taskLm, tally, memory: new AnswerMemory(), close: models.close };
-      const metric = await openMetric(task, { loaded, taskLm });
+      const { search } = config.precision;
+      const float32 = await models.open(config.taskLm, 'task');
+      const rough = await models.open(config.taskLm, 'task', search);
+      const shared = { models, taskLms: { float32, search: rough }, memory: new AnswerMemory() };
+      const metric = await openMetric(task, { loaded, models, taskLm: float32 });
       return new TextBench({ task, metric, shared }, loaded, options);
     } catch (error) {
       await models.close();
@@ -85,13 +80,17 @@ export class TextBench implements Bench {
     return this.metric.name;
   }
 
-  get ledger(): Ledger {
-    return this.shared.tally.ledger;
+  get ledger(): LedgerLine {
+    return this.shared.models.ledger.line();
+  }
+
+  get isAlive(): boolean {
+    return this.shared.models.isAlive;
   }
 
   environment(
     examples: readonly TextExample[],
-    _: Precision,
+    precision: Precision,
     { template, examplesPerPass }: EnvironmentWith = {},
   ): TextEnvironment {
     const task =
@@ -100,7 +99,7 @@ export class TextBench implements Bench {
         : { ...this.task, template: parseMessageTemplate(template) };
     return new TextEnvironment({
       task,
-      taskLm: this.taskLm,
+      taskLm: this.taskLmIn(precision),
       metric: this.metric,
       examples,
       memory: this.shared.memory,
@@ -115,21 +114,32 @@ export class TextBench implements Bench {
   }
 
   writer(): Promise<TextModel> {
-    this.shared.writer ??= this.shared.open(this.loaded.config.policyLm, 'policy');
-    return this.shared.writer;
+    return this.shared.models.open(this.loaded.config.policyLm, 'policy');
   }
 
   async with(data: LoadedConfig['config']['task']): Promise<TextBench> {
     const loaded = { ...this.loaded, config: { ...this.loaded.config, task: data } };
     const task = await readTask(loaded, data);
-    const metric = await openMetric(task, { loaded, taskLm: this.taskLm });
+    const metric = await openMetric(task, {
+      loaded,
+      models: this.shared.models,
+      taskLm: this.taskLm,
+    });
     return new TextBench({ task, metric, shared: this.shared }, loaded, this.options);
   }
 
-  async unload(): Promise<void> {}
+  async unload(precision: Precision): Promise<void> {
+    // Frees programs alone; the next request loads them anew.
+    if (!isRemote(this.loaded.config.taskLm)) await this.taskLmIn(precision).close();
+  }
 
   close(): Promise<void> {
-    return this.shared.close();
+    return this.shared.models.close();
+  }
+
+  private taskLmIn(precision: Precision): TextModel {
+    const { float32, search } = this.shared.taskLms;
+    return precision === 'float32' ? float32 : search;
   }
 
   /** The first failures by name; a log of hundreds would hide them. */
@@ -154,10 +164,15 @@ async function readTask(
 
 async function openMetric(
   task: TextTask,
-  { loaded }: { loaded: LoadedConfig; taskLm: TextModel },
+  { loaded, models, taskLm }: { loaded: LoadedConfig; models: TextModels; taskLm: TextModel },
 ): Promise<Metric> {
   if (task.labelWords) return labelMatch(task.labelWords);
-  return metricOf(task.metric, { folder: loaded.folder });
+  const { folder, config } = loaded;
+  const judgeName = typeof task.metric === 'object' && 'model' in task.metric && task.metric.model;
+  const judge = typeof judgeName === 'string' ? await models.open(judgeName, 'judge') : undefined;
+  const writer = nameOf(config.policyLm).replace(/^local:/, '');
+  const proposers = [taskLm, { name: writer, key: writer }];
+  return metricOf(task.metric, { folder, judge, proposers });
 }
 
 function refuseFluency({ fluency, taskLm }: LoadedConfig['config']): void {

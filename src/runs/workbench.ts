@@ -12,13 +12,12 @@ import {
   Policy,
   type PolicyOptions,
 } from '../policy/index.ts';
-import type { TextModel } from '../providers/text-model.ts';
+import type { LedgerLine, TextModel } from '../providers/index.ts';
 import { type Example, loadTask, parseTemplate, rewards, type Task } from '../tasks/index.ts';
 import { Engine } from '../tensor/index.ts';
 import type { Rng } from '../util/rng.ts';
 import type { Bench, ChoiceLimits, EnvironmentWith, OpenOptions } from './bench.ts';
 import type { LoadedConfig } from './config.ts';
-import { type Ledger, Tally } from './ledger.ts';
 import { isRemote, type ModelReference, nameOf } from './model-reference.ts';
 import { openModel } from './open-model.ts';
 import { type TextModels, textModels } from './open-text-model.ts';
@@ -41,7 +40,6 @@ export class Workbench implements Bench {
   private readonly shared: Shared;
   private readonly loaded: LoadedConfig;
   private readonly options: OpenOptions;
-  private readonly tally = new Tally();
   private texts: TextModels | undefined;
   private meter: Promise<FluencyMeter> | undefined;
 
@@ -136,13 +134,16 @@ export class Workbench implements Bench {
     return this.layout(template).prompt(text);
   }
 
-  get ledger(): Ledger | undefined {
-    return this.texts && this.tally.ledger;
+  get ledger(): LedgerLine | undefined {
+    return this.texts?.ledger.line();
   }
 
   async writer(): Promise<TextModel> {
-    this.texts ??= textModels(this.loaded, this.options);
-    return this.tally.count(await this.texts.open(this.loaded.config.policyLm, 'policy'));
+    this.texts ??= textModels(this.loaded, {
+      ...this.options,
+      openLocal: () => this.policyLm(),
+    });
+    return this.texts.open(this.loaded.config.policyLm, 'policy');
   }
 
   private taskWith(template: string | undefined): Task {
