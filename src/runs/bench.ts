@@ -38,6 +38,12 @@ export interface ChoiceLimits {
   readonly finalists: number;
 }
 
+/** Where computing is cheap, and where every answer takes a second or a cent. */
+export const choiceLimits = {
+  logits: { evaluations: 32_768, trainExamples: 1024, finalists: 16 },
+  text: { evaluations: 2048, trainExamples: 256, finalists: 6 },
+} as const satisfies Record<string, ChoiceLimits>;
+
 export interface Bench {
   readonly task: AnyTask;
   readonly taskLm: { readonly name: string; readonly key: string };

@@ -14,6 +14,7 @@ import type { AnyExample, Example } from '../tasks/index.ts';
 import { withFileLock } from '../util/file-lock.ts';
 import { sha256Json } from '../util/hash.ts';
 import type { Bench, OpenText } from './bench.ts';
+import { withinCaps } from './caps.ts';
 import { scoreSolutions } from './choose.ts';
 import type { CellEvent, CompareEvent, OnCompareEvent } from './compare-events.ts';
 import { type ComparedMethod, cellConfig, type Plan, taskOf } from './compare-plan.ts';
@@ -298,13 +299,14 @@ async function runCell(
     if (event.kind !== 'progress') store.appendEvent(runId, event);
     grid.emit({ ...event, ...place });
   };
+  const { done, total } = countOf(grid);
   put({ state: 'running' });
   const before = bench.ledger;
   try {
     emit(startEvent(runId, bench, { method, config: loaded.config }));
     const found = await search({
       bench,
-      config: loaded.config,
+      config: withinCaps(loaded.config, bench, 1 / (total - done)),
       method,
       methodOptions: options,
       emit,

@@ -13,6 +13,7 @@ import { type AnyExample, sampleStratified } from '../tasks/index.ts';
 import { packageRoot } from '../util/package-root.ts';
 import { createRng } from '../util/rng.ts';
 import type { Bench, OpenText } from './bench.ts';
+import { withinCaps } from './caps.ts';
 import { bestOf, scoreSolutions, shortlist } from './choose.ts';
 import type { Config, LoadedConfig } from './config.ts';
 import type { OnEvent, OptimizeResult, ResultRow, RunEvent } from './events.ts';
@@ -84,7 +85,7 @@ export async function optimize(
     const yardsticks = await scoreHumans({ bench, emit, signal }, options.totalSeconds);
     emit({ kind: 'progress', phase: 'preparing the search', done: 0, unit: 'steps' });
     const plan = timePlan(bench, yardsticks.pace, ends);
-    const limited = withinTime(config, plan, emit);
+    const limited = withinCaps(withinTime(config, plan, emit), bench);
     const artifactFolder = store.artifactFolder(runId);
     const searching = { bench, config: limited, method, methodOptions, emit, signal };
     const found = await search({ ...searching, artifactFolder });

@@ -15,7 +15,13 @@ import {
 } from '../tasks/index.ts';
 import { metricOf } from '../tasks/metrics/index.ts';
 import type { Metric } from '../tasks/metrics/metric.ts';
-import type { Bench, ChoiceLimits, EnvironmentWith, OpenOptions } from './bench.ts';
+import {
+  type Bench,
+  type ChoiceLimits,
+  choiceLimits,
+  type EnvironmentWith,
+  type OpenOptions,
+} from './bench.ts';
 import type { LoadedConfig } from './config.ts';
 import { isRemote, nameOf } from './model-reference.ts';
 import { type TextModels, textModels } from './open-text-model.ts';
@@ -30,8 +36,7 @@ interface Shared {
 
 export class TextBench implements Bench {
   readonly lmKind = 'text';
-  /** Every answer takes a second or a cent. */
-  readonly choice: ChoiceLimits = { evaluations: 2048, trainExamples: 256, finalists: 6 };
+  readonly choice: ChoiceLimits = choiceLimits.text;
   readonly task: TextTask;
   readonly taskLm: TextModel;
   private readonly metric: Metric;
@@ -114,7 +119,7 @@ export class TextBench implements Bench {
   }
 
   writer(): Promise<TextModel> {
-    return this.shared.models.open(this.loaded.config.policyLm, 'policy');
+    return this.shared.models.open(this.loaded.config.policyLm, 'reflection');
   }
 
   async with(data: LoadedConfig['config']['task']): Promise<TextBench> {
@@ -153,7 +158,8 @@ export class TextBench implements Bench {
   }
 }
 
-async function readTask(
+/** The configured task as one that is answered in text. */
+export async function readTask(
   { folder, config }: LoadedConfig,
   data: LoadedConfig['config']['task'],
 ): Promise<TextTask> {

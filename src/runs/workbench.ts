@@ -16,7 +16,13 @@ import type { LedgerLine, TextModel } from '../providers/index.ts';
 import { type Example, loadTask, parseTemplate, rewards, type Task } from '../tasks/index.ts';
 import { Engine } from '../tensor/index.ts';
 import type { Rng } from '../util/rng.ts';
-import type { Bench, ChoiceLimits, EnvironmentWith, OpenOptions } from './bench.ts';
+import {
+  type Bench,
+  type ChoiceLimits,
+  choiceLimits,
+  type EnvironmentWith,
+  type OpenOptions,
+} from './bench.ts';
 import type { LoadedConfig } from './config.ts';
 import { isRemote, type ModelReference, nameOf } from './model-reference.ts';
 import { openModel } from './open-model.ts';
@@ -34,7 +40,7 @@ interface Shared {
 }
 
 export class Workbench implements Bench {
-  readonly choice: ChoiceLimits = { evaluations: 32_768, trainExamples: 1024, finalists: 16 };
+  readonly choice: ChoiceLimits = choiceLimits.logits;
   readonly task: Task;
   readonly taskLm: LanguageModel;
   private readonly shared: Shared;
@@ -143,7 +149,7 @@ export class Workbench implements Bench {
       ...this.options,
       openLocal: () => this.policyLm(),
     });
-    return this.texts.open(this.loaded.config.policyLm, 'policy');
+    return this.texts.open(this.loaded.config.policyLm, 'reflection');
   }
 
   private taskWith(template: string | undefined): Task {

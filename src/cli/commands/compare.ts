@@ -2,6 +2,7 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { withJson, withSet } from '../options.ts';
 import { session } from '../session.ts';
+import { showPlan } from '../show-plan.ts';
 
 interface Options {
   readonly methods?: string[];
@@ -10,6 +11,7 @@ interface Options {
   readonly out?: string;
   readonly fresh?: boolean;
   readonly retryFailed?: boolean;
+  readonly dryRun?: boolean;
   readonly set?: string[];
 }
 
@@ -23,6 +25,7 @@ export function defineCompare(program: Command): void {
     .option('--out <folder>', 'where the report goes')
     .option('--fresh', 'begin anew, whatever was done before')
     .option('--retry-failed', 'run cells again that failed')
+    .option('--dry-run', 'say what it would ask for and cost, and send nothing')
     .action(runCompare);
 }
 
@@ -38,6 +41,11 @@ async function runCompare(path: string, options: Options): Promise<void> {
   const { region, signal, style, width, print, emit } = session();
   const loaded = await loadConfig(path, { set: options.set });
   const plan = planOf(loaded, options);
+  if (options.dryRun) {
+    const { planComparison } = await import('../../runs/plan.ts');
+    showPlan(await planComparison(plan));
+    return;
+  }
   const store = await openStore();
   try {
     const onEvent = show.showComparison(session());

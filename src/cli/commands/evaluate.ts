@@ -42,11 +42,9 @@ async function runEvaluate(path: string, options: Options): Promise<void> {
   const { split } = options;
   const subject = await subjectOf(options);
   const result = await evaluate(loaded, { subject, split, onEvent: showRun(session()), signal });
-  const [{ renderTable }, { formatScore, formatShare }, { quote }] = await Promise.all([
-    import('../render/table.ts'),
-    import('../../util/format.ts'),
-    import('../render/run-view.ts'),
-  ]);
+  const [{ renderTable }, { formatScore, formatShare }, { ledgerLines, quote }] = await Promise.all(
+    [import('../render/table.ts'), import('../../util/format.ts'), import('../render/run-view.ts')],
+  );
   region.close({ keep: false });
   const table = renderTable(
     [
@@ -59,8 +57,13 @@ async function runEvaluate(path: string, options: Options): Promise<void> {
     { style: style.out, width },
   );
   const score = style.out.bold(formatScore(result));
-  print(`${quote(result.prompt)} on ${split}: ${score}, ${result.examples} examples, 95% interval`);
-  for (const line of table) print(line);
+  const metric = result.metric === undefined ? '' : `${result.metric} `;
+  const failed = result.failed === undefined ? '' : ` (${result.failed} more have no score)`;
+  print(
+    `${quote(result.prompt)} on ${split}: ${metric}${score}, ${result.examples} examples${failed}, 95% interval`,
+  );
+  if (result.perClass.length > 0) for (const line of table) print(line);
+  for (const line of ledgerLines(result.ledger, style.out)) print(line);
   emit(result);
 }
 

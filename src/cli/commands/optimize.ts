@@ -4,18 +4,25 @@ import type { LoadedConfig } from '../../runs/config.ts';
 import type { OptimizeResult } from '../../runs/events.ts';
 import { withJson, withSet } from '../options.ts';
 import { session } from '../session.ts';
+import { showPlan } from '../show-plan.ts';
 
 interface Options {
   readonly set?: string[];
+  readonly dryRun?: boolean;
 }
 
 export function defineOptimize(program: Command): void {
   withJson(withSet(program.command('optimize')))
     .description('find a prompt for the task in a configuration')
     .argument('[config]', 'configuration file', 'whetstone.yaml')
+    .option('--dry-run', 'say what it would ask for and cost, and send nothing')
     .action(async (path: string, options: Options) => {
       const { loadConfig } = await import('../../runs/config.ts');
       const loaded = await loadConfig(path, { set: options.set });
+      if (options.dryRun) {
+        const { planRun } = await import('../../runs/plan.ts');
+        return showPlan(await planRun(loaded));
+      }
       await runOptimize(loaded, (result) => [
         `npx whetstone evaluate ${path} ${wordsFor(result)} --split test`,
         'npx whetstone runs show last',

@@ -2,6 +2,7 @@
  * A run as a person sees it: fed with the run's events, it gives the lines to draw now, the line
  * for a log now and then, and the table at the end. It knows nothing of streams or time.
  */
+import type { LedgerLine } from '../../providers/index.ts';
 import type {
   Episode,
   FluencyPrice,
@@ -127,11 +128,26 @@ export function resultLines(
     '',
     `${style.dim('found')} ${style.bold(quote(result.prompt))}`,
     ...(result.template === undefined ? [] : [`${style.dim('in   ')} ${quote(result.template)}`]),
-    `${style.dim('cost')}  ${cost}; scored on ${sizes}, float32`,
+    `${style.dim('cost')}  ${cost}; scored on ${sizes}, ${result.metric ?? 'float32'}`,
+    ...ledgerLines(result.ledger, style),
     ...noiseNote(rows, found, style),
     ...priceLines(result.fluency, style),
     `${style.dim('run ')}  ${result.runId}`,
     ...options.next.map((line, i) => `${style.dim(i === 0 ? 'next' : '    ')}  ${line}`),
+  ];
+}
+
+/** What models that answer in text took. */
+export function ledgerLines(ledger: LedgerLine | undefined, style: Style): string[] {
+  if (ledger === undefined) return [];
+  const { calls, cached, inputTokens, outputTokens, usd, retries } = ledger;
+  const money = usd === null ? 'at a price that is not known' : `$${usd.toFixed(4)}`;
+  const more = [
+    ...(cached > 0 ? [`${formatCount(cached)} from the cache`] : []),
+    ...(retries > 0 ? [`${formatCount(retries)} retries`] : []),
+  ].map((part) => `, ${part}`);
+  return [
+    `${style.dim('asked')} ${formatCount(calls)} calls${more.join('')}, ${formatCount(inputTokens)} + ${formatCount(outputTokens)} tokens, ${money}`,
   ];
 }
 

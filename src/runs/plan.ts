@@ -1,0 +1,235 @@
+/**
+ * What a run would ask for, before anything is sent: calls, tokens, money and time, by role. The data
+ * are read and no model is opened. Numbers are estimates from above: every answer as long as allowed,
+ * nothing known already; where minutes alone end the search, so many calls as fit into them.
+ */
+import { ConfigError } from '../errors.ts';
+import { humanCandidates, type Method } from '../methods/index.ts';
+import {
+  costUsd,
+  estimateTokens,
+  isApiReference,
+  type Price,
+  parseApiReference,
+  priceOf,
+  providers,
+  type Role,
+} from '../providers/index.ts';
+import { FREE } from '../providers/prices.ts';
+import {
+  type AnyExample,
+  type AnyTask,
+  loadTask,
+  renderMessages,
+  renderTemplate,
+} from '../tasks/index.ts';
+import { type ChoiceLimits, choiceLimits } from './bench.ts';
+import { callsAfterSearch } from './caps.ts';
+import type { Plan } from './compare-plan.ts';
+import type { LoadedConfig } from './config.ts';
+import { type ModelReference, nameOf } from './model-reference.ts';
+import { isAskedInText } from './open-bench.ts';
+import { methodOf, type OwnMethods } from './search.ts';
+import { readTask } from './text-bench.ts';
+
+export interface PlannedRole {
+  readonly calls: number;
+  readonly tokens: number;
+  /** Null where the model's price is not known. */
+  readonly usd: number | null;
+}
+
+export interface CallPlan extends PlannedRole {
+  readonly kind: 'plan';
+  readonly minutes: number;
+  readonly byRole: Readonly<Partial<Record<Role, PlannedRole>>>;
+  /** What the numbers take for granted, and what they would run into. */
+  readonly notes: readonly string[];
+}
+
+/** What one method's run asks for. */
+interface Asked {
+  readonly task: number;
+  readonly reflection: number;
+}
+
+interface Planned {
+  readonly loaded: LoadedConfig;
+  readonly task: AnyTask;
+  readonly limits: ChoiceLimits;
+  readonly notes: Set<string>;
+}
+
+/** Answers a second that are taken for granted where nothing better is known. */
+const LOCAL_PER_SECOND = 2;
+/** Seconds that an API takes for an answer. */
+const API_SECONDS = 1;
+
+/** @throws ConfigError and DataError as the run would */
+export async function planRun(loaded: LoadedConfig, own: OwnMethods = {}): Promise<CallPlan> {
+  const { method, methodOptions } = methodOf(loaded.config, own);
+  const planned = await begin(loaded);
+  return total(planned, [askedBy(planned, method, methodOptions)], 1);
+}
+
+export async function planComparison({ loaded, methods, repetitions }: Plan): Promise<CallPlan> {
+  const planned = await begin(loaded);
+  const asked = methods.map(({ method, options }) => askedBy(planned, method, options));
+  return total(planned, asked, repetitions.length);
+}
+
+async function begin(loaded: LoadedConfig): Promise<Planned> {
+  const { config, folder } = loaded;
+  const isText = isAskedInText(loaded);
+  const task = isText
+    ? await readTask(loaded, config.task)
+    : await loadTask(config.task, { baseFolder: folder, seed: config.seed });
+  return { loaded, task, limits: choiceLimits[isText ? 'text' : 'logits'], notes: new Set() };
+}
+
+function askedBy(planned: Planned, method: Method, options: unknown): Asked {
+  const { task, limits } = planned;
+  const humans = humanCandidates(task).length;
+  const open = Math.min(limits.trainExamples, task.train.length) + task.validation.length;
+  const search = searchOf(planned, method, options);
+  const calls = humans * open + search + callsAfterSearch(task, limits);
+  if (!method.needs?.writer) return { task: calls, reflection: 0 };
+  const { minibatchSize = 16 } = options as { minibatchSize?: number };
+  return { task: calls, reflection: Math.ceil(search / minibatchSize) };
+}
+
+/** Evaluations of the search itself. */
+function searchOf({ loaded, task, notes }: Planned, method: Method, options: unknown): number {
+  const { evaluations, minutes } = loaded.config.budget;
+  const about = { trainExamples: task.train.length, humanPrompts: humanCandidates(task).length };
+  const expected = method.expectedEvaluations?.(options, about);
+  const bounds = [evaluations, expected].filter((bound) => bound !== undefined);
+  if (bounds.length > 0) return Math.min(...bounds);
+  const rate = answersPerSecond(loaded.config.taskLm);
+  notes.add(
+    `${minutes} minutes of search at ${rate} answers a second; budget.evaluations would say how many at most`,
+  );
+  return Math.round(60 * minutes * rate);
+}
+
+function total(planned: Planned, asked: readonly Asked[], repetitions: number): CallPlan {
+  const { loaded, task, notes } = planned;
+  const { config } = loaded;
+  const sum = (key: keyof Asked) => repetitions * asked.reduce((all, one) => all + one[key], 0);
+  const perTask = tokensOfTask(task);
+  const taskRole = roleOf(planned, config.taskLm, { calls: sum('task'), ...perTask });
+  // Failures of a few examples, each as long as the inputs, and a prompt as the answer.
+  const perProposal = { input: 500 + 5 * perTask.input, output: 1024 };
+  const judge = judgeOf(task);
+  const byRole = {
+    task: taskRole,
+    ...(sum('reflection') > 0
+      ? {
+          reflection: roleOf(planned, config.policyLm, {
+            calls: sum('reflection'),
+            ...perProposal,
+          }),
+        }
+      : {}),
+    ...(judge === undefined
+      ? {}
+      : {
+          judge: roleOf(planned, judge, {
+            calls: sum('task'),
+            input: 300 + perTask.input + perTask.output,
+            output: 256,
+          }),
+        }),
+  };
+  const roles = Object.values(byRole);
+  const add = (key: 'calls' | 'tokens') => roles.reduce((all, role) => all + role[key], 0);
+  const usd = roles.reduce<number | null>(
+    (all, role) => (all === null || role.usd === null ? null : all + role.usd),
+    0,
+  );
+  const seconds = sum('task') / answersPerSecond(config.taskLm);
+  const plan = { calls: add('calls'), tokens: add('tokens'), usd, minutes: seconds / 60 };
+  for (const note of capNotes(plan, config.budget)) notes.add(note);
+  return { kind: 'plan', ...plan, byRole, notes: [...notes] };
+}
+
+function capNotes(
+  { tokens, usd }: Pick<PlannedRole, 'tokens' | 'usd'>,
+  budget: LoadedConfig['config']['budget'],
+): string[] {
+  const out: string[] = [];
+  if (budget.tokens !== undefined && tokens > budget.tokens) {
+    out.push(`budget.tokens ${budget.tokens} ends it before that`);
+  }
+  if (usd !== null && usd > budget.usd) {
+    out.push(
+      `budget.usd ${budget.usd} ends it before that: nothing more is paid for than it allows`,
+    );
+  }
+  return out;
+}
+
+function roleOf(
+  { loaded, notes }: Planned,
+  reference: ModelReference,
+  { calls, input, output }: { calls: number; input: number; output: number },
+): PlannedRole {
+  const inputTokens = Math.round(calls * input);
+  const outputTokens = Math.round(calls * output);
+  const price = priceFor(reference, loaded.config.prices);
+  if (price === undefined) {
+    notes.add(`the price of ${nameOf(reference)} is not known; say it by prices`);
+  }
+  const usd = price === undefined ? null : costUsd(price, { inputTokens, outputTokens });
+  return { calls, tokens: inputTokens + outputTokens, usd };
+}
+
+/** Nothing for models of this process and of servers on this machine. */
+function priceFor(
+  reference: ModelReference,
+  table: LoadedConfig['config']['prices'],
+): Price | undefined {
+  if (!isApiReference(reference)) return FREE;
+  const model = parseApiReference(reference);
+  const url = model.baseUrl ?? providers[model.provider]!.baseUrl ?? '';
+  const isHere = /^https?:\/\/(127\.|localhost[:/]|\[::1\])/.test(url);
+  const known = model.price ?? priceOf(`${model.provider}:${model.model}`, table);
+  return known ?? (isHere ? FREE : undefined);
+}
+
+function answersPerSecond(reference: ModelReference): number {
+  if (!isApiReference(reference)) return LOCAL_PER_SECOND;
+  const { provider, concurrency } = parseApiReference(reference);
+  return (concurrency ?? providers[provider]!.concurrency) / API_SECONDS;
+}
+
+/** Mean tokens of a request, and the most of an answer. */
+function tokensOfTask(task: AnyTask): { input: number; output: number } {
+  const prompt = humanCandidates(task)[0] ?? '';
+  const some: readonly AnyExample[] = task.train.slice(0, 200);
+  const lengths = some.map((example) => {
+    const { input } = example;
+    const messages =
+      task.kind === 'text'
+        ? renderMessages(task.template, { prompt, ...example })
+        : [
+            {
+              role: 'user' as const,
+              content: renderTemplate(task.template, { input, prompt, mask: '' }),
+            },
+          ];
+    return estimateTokens(messages).likely;
+  });
+  const input = lengths.reduce((a, b) => a + b, 0) / lengths.length;
+  return { input, output: task.kind === 'text' ? task.maxAnswerTokens : 0 };
+}
+
+function judgeOf(task: AnyTask): string | undefined {
+  if (task.kind !== 'text') return undefined;
+  const { metric } = task;
+  if (typeof metric !== 'object' || metric.name !== 'judge') return undefined;
+  if (metric.model === undefined) {
+    throw new ConfigError('task.metric.model: the metric judge needs an LM that judges, name it');
+  }
+  return metric.model;
+}
