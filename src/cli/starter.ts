@@ -1,10 +1,12 @@
 /** The files that `whetstone init` writes. The rows come from the bundled data set. */
 import { existsSync } from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { join, relative, resolve } from 'node:path';
 import { ConfigError, StoreError } from '../errors.ts';
-import { methods } from '../methods/index.ts';
+import { type Method, methods } from '../methods/index.ts';
 import { readTable } from '../tasks/data-file.ts';
 import { demoFolder } from '../tasks/demo.ts';
+import { type TaskKind, type TaskKindName, taskKinds } from '../tasks/kinds/index.ts';
 import { writeFileAtomic } from '../util/atomic-file.ts';
 import { makeFolder } from '../util/make-folder.ts';
 import { packageRoot } from '../util/package-root.ts';
@@ -17,33 +19,114 @@ export interface StarterFile {
   readonly about: string;
 }
 
+/** What a starter of one kind is made of. */
+interface Starter {
+  readonly dataName: string;
+  readonly about: string;
+  readonly data: string;
+  yaml(schema: string): string;
+}
+
 /**
  * Writes both files or, where one is there already, none.
  * @throws ConfigError when a file is there and `force` is not set
  */
 export async function writeStarter(
   folder: string,
-  { force }: { force: boolean },
+  { force, kind = 'sentiment' }: { force: boolean; kind?: TaskKindName },
 ): Promise<StarterFile[]> {
+  const starter =
+    taskKinds[kind].answers === 'text' ? await textStarter(kind) : await labelStarter();
   const config = resolve(folder, 'whetstone.yaml');
-  const data = resolve(folder, 'reviews.csv');
+  const data = resolve(folder, starter.dataName);
   const taken = [config, data].find((path) => existsSync(path));
   if (taken !== undefined && !force) {
     throw new ConfigError(`${relative('.', taken)}: is there already; --force overwrites it`);
   }
-  const rows = await sampleRows();
   try {
     makeFolder(resolve(folder));
-    await writeFileAtomic(data, `${['text,label', ...rows].join('\n')}\n`);
-    await writeFileAtomic(config, starterYaml(schemaPath(resolve(folder))));
+    await writeFileAtomic(data, starter.data);
+    await writeFileAtomic(config, starter.yaml(schemaPath(resolve(folder))));
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     throw new StoreError(`${folder}: cannot be written (${code ?? String(error)})`);
   }
   return [
     { path: config, about: 'the task, the models, the method, the budget' },
-    { path: data, about: `${rows.length} labelled remarks` },
+    { path: data, about: starter.about },
   ];
+}
+
+async function labelStarter(): Promise<Starter> {
+  const rows = await sampleRows();
+  return {
+    dataName: 'reviews.csv',
+    about: `${rows.length} labelled remarks`,
+    data: `${['text,label', ...rows].join('\n')}\n`,
+    yaml: starterYaml,
+  };
+}
+
+/** Columns of the data file of each kind that is answered in text. */
+const columns: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  extraction: { input: 'text', gold: 'fields' },
+  'question-answering': { input: 'context', question: 'question', gold: 'answer' },
+  translation: { input: 'text', gold: 'translation' },
+  summarisation: { input: 'text', gold: 'summary' },
+  'style-transfer': { input: 'text', gold: 'formal' },
+  arithmetic: { input: 'problem', gold: 'answer' },
+};
+
+async function textStarter(kind: TaskKindName): Promise<Starter> {
+  const data = await readFile(join(packageRoot(), 'assets', 'starters', `${kind}.jsonl`), 'utf8');
+  const dataName = `${kind}.jsonl`;
+  return {
+    dataName,
+    about: `${data.trim().split('\n').length} rows that show the columns`,
+    data,
+    yaml: (schema) => textYaml(schema, { kind, dataName }),
+  };
+}
+
+function textYaml(
+  schema: string,
+  { kind, dataName }: { kind: TaskKindName; dataName: string },
+): string {
+  const { metric, maxAnswerTokens }: TaskKind = taskKinds[kind];
+  const named = Object.entries(columns[kind]!).map(([key, column]) => `  ${key}: ${column}`);
+  const all: readonly Method[] = Object.values(methods) as unknown as Method[];
+  const others = all.filter(({ name, needs }) => name !== 'reflect' && needs?.taskLm?.includes('text')); // biome-ignore format: one line
+  return `# yaml-language-server: $schema=${schema}
+# What may stand here: whetstone schema, docs/tasks.md
+# What it would ask for: whetstone optimize --dry-run. Run it: whetstone optimize
+
+task:
+  kind: ${kind}
+  data: ${dataName}          # csv, tsv or jsonl; or { train, validation, test }
+${named.join('\n')}
+  metric: ${metric as string}            # how answers are judged
+  maxAnswerTokens: ${maxAnswerTokens}
+
+# A local model, asked through its own chat template; or one behind an API, as
+#   openai:gpt-4.1-mini        (key in OPENAI_API_KEY; needs budget.usd)
+#   { provider: openai-compatible, model: NAME, baseUrl: "http://127.0.0.1:8000/v1" }
+taskLm: local:smollm2-135m-instruct      # reads the prompt and answers
+policyLm: local:smollm2-135m-instruct    # reads failures and writes prompts
+
+method:
+  name: manual               # reflect is made for models behind APIs; or ${others
+    .map(({ name }) => name)
+    .filter((name) => name !== 'manual')
+    .join(', ')}
+
+budget:                      # hard caps over all roles; the search ends at whichever comes first
+  minutes: 5
+  evaluations: 2000          # answers of the task LM while searching
+  # tokens: 2000000
+  # usd: 1
+
+seed: 1
+`;
 }
 
 /** The demo's training and validation rows, with words for labels. */

@@ -80,6 +80,7 @@ export class Ledger {
   readonly #spent = none();
   readonly #reserved = none();
   readonly #unconfirmed = none();
+  readonly #aside = none();
   #waiting: Waiting[] = [];
 
   /** `lines` and `unconfirmed` are those of an earlier part of the run, which count against the caps. */
@@ -114,6 +115,18 @@ export class Ledger {
       await this.#wait(role, totals, signal);
     } else add(this.#reserved, totals);
     return this.#reservation(role, totals);
+  }
+
+  /** Lowers the caps by what a later part of the run needs, until the returned function is called. */
+  putAside({ tokens, usd }: { readonly tokens: number; readonly usd: number }): () => void {
+    const part = { calls: 0, tokens, usd };
+    add(this.#aside, part);
+    let isHeld = true;
+    return () => {
+      if (isHeld) add(this.#aside, part, -1);
+      isHeld = false;
+      this.#pump();
+    };
   }
 
   /** One more attempt at a call. */
@@ -214,7 +227,8 @@ export class Ledger {
       const cap = this.caps[key];
       // Sums of dollars are rounded in the last digits of a double: a billionth is no overdraft.
       const slack = key === 'usd' ? 1e-12 : 0;
-      if (cap !== undefined && this.#spent[key] + held[key] + most[key] > cap + slack) return key;
+      const sum = this.#spent[key] + this.#aside[key] + held[key] + most[key];
+      if (cap !== undefined && sum > cap + slack) return key;
     }
     return undefined;
   }

@@ -58,6 +58,8 @@ export interface Bench {
   readonly metricName?: string;
   /** What models that answer in text took so far, where there are such. */
   readonly ledger?: LedgerLine | undefined;
+  /** Puts a part of the budget aside until the returned function is called, where there is such a budget. */
+  putAside?(part: { readonly tokens: number; readonly usd: number }): () => void;
   environment(
     examples: readonly AnyExample[],
     precision: Precision,

@@ -19,26 +19,45 @@ export function callsAfterSearch(
   return 2 * finalists * Math.min(128, validation) + finalists * open + 3 * task.test.size;
 }
 
+/** A search under caps: its configuration, and what ends the holding back of the rest. */
+export interface Capped<C extends Config> {
+  readonly config: C;
+  release(): void;
+}
+
+/** Estimates are off by as much. */
+const MARGIN = 1.1;
+
 /**
- * The configuration with caps that leave enough for the end; `share` of what is left is this
- * search's.
+ * Puts aside what the end of a run takes; `share` of what is left then is this search's.
  * @throws BudgetError when that leaves nothing to search with
  */
-export function withinCaps<C extends Config>(config: C, bench: Bench, share = 1): C {
-  const { ledger } = bench;
-  if (bench.lmKind !== 'text' || !ledger || ledger.calls === 0) return config;
-  const end = callsAfterSearch(bench.task, bench.choice) / ledger.calls;
+export function withinCaps<C extends Config>(config: C, bench: Bench, share = 1): Capped<C> {
+  const { ledger, task } = bench;
+  const free = { config, release: () => {} };
+  if (!bench.putAside || !ledger || ledger.calls === 0) return free;
+  const calls = MARGIN * callsAfterSearch(task, bench.choice);
   const spent = { tokens: ledger.inputTokens + ledger.outputTokens, usd: ledger.usd ?? 0 };
+  const perCall = { tokens: spent.tokens / ledger.calls, usd: spent.usd / ledger.calls };
+  const end = { tokens: calls * perCall.tokens, usd: calls * perCall.usd };
+  // The last call is sent only where its worst case fits, too.
+  const longest = task.kind === 'text' ? 4 * task.maxAnswerTokens : 0;
+  const worst = 1 + longest / Math.max(1, perCall.tokens);
   const capFor = (key: 'tokens' | 'usd') => {
     const cap = config.budget[key];
-    if (cap === undefined || cap === 0 || spent[key] === 0) return cap;
-    const left = share * (cap - spent[key]) - end * spent[key];
+    if (cap === undefined || cap === 0) return cap;
+    end[key] += worst * perCall[key];
+    const left = share * (cap - spent[key]) - end[key];
     if (left > 0) return left;
     const show = (amount: number) =>
       key === 'usd' ? `$${amount.toFixed(4)}` : formatCount(Math.ceil(amount));
     throw new BudgetError(
-      `budget.${key}: of ${show(cap)} the human prompts took ${show(spent[key])} and choosing and testing may take ${show(end * spent[key])} more, nothing is left to search with; raise budget.${key} or lower task.maxExamples`,
+      `budget.${key}: ${show(spent[key])} of ${show(cap)} are spent and choosing and testing may take ${show(end[key])}, nothing is left to search with; raise budget.${key} or lower task.maxExamples`,
     );
   };
-  return { ...config, budget: { ...config.budget, tokens: capFor('tokens'), usd: capFor('usd')! } };
+  const [tokens, usd] = [capFor('tokens'), capFor('usd')!];
+  return {
+    config: { ...config, budget: { ...config.budget, tokens, usd } },
+    release: bench.putAside({ tokens: Math.ceil(end.tokens), usd: end.usd }),
+  };
 }

@@ -304,15 +304,16 @@ async function runCell(
   const before = bench.ledger;
   try {
     emit(startEvent(runId, bench, { method, config: loaded.config }));
+    const capped = withinCaps(loaded.config, bench, 1 / (total - done));
     const found = await search({
       bench,
-      config: withinCaps(loaded.config, bench, 1 / (total - done)),
+      config: capped.config,
       method,
       methodOptions: options,
       emit,
       signal,
       keepsPartial: false,
-    });
+    }).finally(() => capped.release());
     try {
       const chosen = await chooseFinalist({ bench, config: loaded.config, found, emit, signal });
       if (!Number.isFinite(chosen.validation.reward)) {

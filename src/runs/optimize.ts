@@ -85,10 +85,10 @@ export async function optimize(
     const yardsticks = await scoreHumans({ bench, emit, signal }, options.totalSeconds);
     emit({ kind: 'progress', phase: 'preparing the search', done: 0, unit: 'steps' });
     const plan = timePlan(bench, yardsticks.pace, ends);
-    const limited = withinCaps(withinTime(config, plan, emit), bench);
+    const capped = withinCaps(withinTime(config, plan, emit), bench);
     const artifactFolder = store.artifactFolder(runId);
-    const searching = { bench, config: limited, method, methodOptions, emit, signal };
-    const found = await search({ ...searching, artifactFolder });
+    const searching = { bench, config: capped.config, method, methodOptions, emit, signal };
+    const found = await search({ ...searching, artifactFolder }).finally(() => capped.release());
     const scoring = { bench, emit, signal: afterSearch(signal) };
     const result = await conclude({
       ...scoring,

@@ -110,13 +110,16 @@ export async function search(options: SearchOptions): Promise<Found> {
     }
   } catch (error) {
     // Ctrl-C ends the search, not the run: what was found is still measured.
-    const isUsable = (options.keepsPartial ?? true) && (pool.best || tensors.length > 0);
-    const isStopped = isAbort(error) || error instanceof BudgetError;
+    const isSpent = error instanceof BudgetError;
+    const isUsable =
+      ((options.keepsPartial ?? true) || isSpent) && (pool.best || tensors.length > 0);
+    const isStopped = isAbort(error) || isSpent;
     if (!isStopped || !isUsable) {
       for (const tensor of tensors) await tensor.close();
       throw error;
     }
-    emit({ kind: 'warning', message: 'stopped early: measuring the best prompts found so far' });
+    const why = isSpent ? `the search ends: ${error.message}` : 'stopped early';
+    emit({ kind: 'warning', message: `${why}: measuring the best prompts found so far` });
   } finally {
     for (const each of environments) await each.close();
   }

@@ -89,6 +89,10 @@ export class TextBench implements Bench {
     return this.shared.models.ledger.line();
   }
 
+  putAside(part: { readonly tokens: number; readonly usd: number }): () => void {
+    return this.shared.models.ledger.putAside(part);
+  }
+
   get isAlive(): boolean {
     return this.shared.models.isAlive;
   }
