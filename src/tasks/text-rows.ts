@@ -61,9 +61,12 @@ export async function readTextRows(
 function findColumns(path: string, row: TableRow, names: TextColumns): TextColumns {
   const existing = [...row.values.keys(), ...(row.structures?.keys() ?? [])];
   const gold = findColumn(path, existing, 'gold', names.gold, goldGuesses);
-  const guesses = inputGuesses.filter((name) => name !== gold.toLowerCase());
+  const taken = [gold, names.question, names.conversation].map((name) => name?.toLowerCase());
+  const guesses = inputGuesses.filter((name) => !taken.includes(name));
   // A question or a conversation alone may be all that there is to read.
-  const needsInput = names.input !== undefined || (!names.question && !names.conversation);
+  const isGuessed = existing.some((column) => guesses.includes(column.toLowerCase()));
+  const needsInput =
+    names.input !== undefined || isGuessed || (!names.question && !names.conversation);
   return {
     gold,
     ...(needsInput ? { input: findColumn(path, existing, 'input', names.input, guesses) } : {}),
@@ -77,7 +80,10 @@ function findColumns(path: string, row: TableRow, names: TextColumns): TextColum
 }
 
 function textRow(path: string, tableRow: TableRow, columns: TextColumns): TextRow {
-  const input = columns.input === undefined ? '' : fieldOf(path, tableRow, columns.input);
+  const isWhole = !columns.question && !columns.conversation;
+  const input = isWhole
+    ? fieldOf(path, tableRow, columns.input!)
+    : (tableRow.values.get(columns.input ?? '')?.trim() ?? '');
   const golds = goldsOf(path, tableRow, columns.gold!);
   const question = columns.question && tableRow.values.get(columns.question)?.trim();
   const conversation = columns.conversation
