@@ -214,9 +214,9 @@ function orders(shots: number): number {
 }
 
 /** Examples that `partsOf` leaves to give the rewards. */
-function scoredOf(train: readonly Example[], share: number): number {
+function scoredOf(train: readonly AnyExample[], share: number): number {
   const counts = new Map<number, number>();
-  for (const { label } of train) counts.set(label, 1 + (counts.get(label) ?? 0));
+  for (const { label = 0 } of train) counts.set(label, 1 + (counts.get(label) ?? 0));
   return [...counts.values()].reduce((sum, n) => sum + apportion(n, [share, 1 - share])[1]!, 0);
 }
 

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import type { Prompt, PromptScore } from '../environment/index.ts';
 import type { LanguageModel } from '../models/language-model.ts';
 import type { Episode, Policy } from '../policy/index.ts';
-import type { Task } from '../tasks/task.ts';
+import type { AnyTask } from '../tasks/task.ts';
 import { float32, type HostTensor, int64 } from '../tensor/index.ts';
 import type { MethodContext, PromptContext } from './method.ts';
 
@@ -36,7 +36,7 @@ export const examplesPerStep = z
 /** Evaluations of one step. */
 export function stepEvaluations(
   options: { readonly batchSize: number; readonly examplesPerStep: number },
-  { train }: Task,
+  { train }: Pick<AnyTask, 'train'>,
 ): number {
   return options.batchSize * Math.min(options.examplesPerStep, train.length);
 }

@@ -77,9 +77,8 @@ export const reflect = method({
   summary: 'The policy LM reads failures and rewrites the prompt; a Pareto pool keeps what works.',
   options,
   needs: { taskLm: anyTaskLm, writer: true },
-  leastEvaluations: (o, train) =>
-    (o.prompts?.length ?? o.starts) * Math.min(o.mostExamples, train) +
-    2 * Math.min(o.minibatchSize, train),
+  leastEvaluations: (o, { train }) =>
+    (o.prompts?.length ?? o.starts) * Math.min(o.mostExamples, train.length),
   async *run(context: PromptContext, o) {
     const { environment, rng, budget } = context;
     const search = new Reflection(context, o, await context.writer!());
