@@ -13,7 +13,7 @@ try {
       steps: { type: 'string', default: '150' },
       tokens: { type: 'string', default: '768' },
       seeds: { type: 'string', default: '5' },
-      precision: { type: 'string', default: 'float32' },
+      precision: { type: 'string', default: 'int8-blocks' },
       calls: { type: 'string', default: '10000' },
       table: { type: 'boolean', default: false },
       json: { type: 'boolean', default: true },

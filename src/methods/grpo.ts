@@ -76,7 +76,7 @@ const options = z.strictObject({
   clipNorm: z.number().positive().default(1).describe('Largest global norm of the gradient'),
   precision: z
     .enum(['float32', 'int8-blocks'])
-    .default('float32')
+    .default('int8-blocks')
     .describe('Of the policy LM while it writes; it learns in float32'),
 });
 

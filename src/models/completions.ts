@@ -96,8 +96,8 @@ export interface CompletionTrainer {
   unload(): Promise<void>;
 }
 
-/** Most logits of one pass: with their gradients four times 67 MB. */
-const LOGITS = 2 ** 24;
+/** Most logits of one pass: 170 tokens of a vocabulary of 49,152. A pass takes some 4 MB a token. */
+const LOGITS = 2 ** 23;
 
 export async function loadCompletionReader(
   model: LanguageModel,
@@ -233,8 +233,10 @@ function passes(model: LanguageModel, groups: readonly CompletionGroup[]): Pass[
   return out;
 }
 
-/** Indices of texts in order, as many together as have at most `tokens` tokens. */
-function parts(texts: readonly Ids[], tokens: number): number[][] {
+/** Indices of texts in order, in parts of about one size that have at most `most` tokens. */
+function parts(texts: readonly Ids[], most: number): number[][] {
+  const total = texts.reduce((sum, { length }) => sum + length, 0);
+  const tokens = Math.ceil(total / Math.ceil(total / most));
   const out: number[][] = [];
   let room = 0;
   texts.forEach(({ length }, i) => {

@@ -222,16 +222,12 @@ function maskOf(
   return mask;
 }
 
-/** Tails without a position. */
+/** Tails without a position: one empty tensor under every name. */
 async function emptyTails({ config, engine }: LanguageModel, [G, N]: [number, number]) {
   const shape = [G, N, config.kvHeads, 0, config.headWidth];
-  const nothing = () => engine.store(float32(new Float32Array(0), shape));
-  const out: Record<string, Kept> = {};
-  for (let i = 0; i < config.layers; i++) {
-    out[`tail.k.${i}`] = await nothing();
-    out[`tail.v.${i}`] = await nothing();
-  }
-  return out;
+  const nothing = await engine.store(float32(new Float32Array(0), shape));
+  const names = Array.from({ length: config.layers }, (_, i) => [`tail.k.${i}`, `tail.v.${i}`]);
+  return Object.fromEntries(names.flat().map((name) => [name, nothing]));
 }
 
 /** Programs that pick rows; a run in which all sequences end together never loads them. */
