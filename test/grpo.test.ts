@@ -24,25 +24,6 @@ const set = (options: object, evaluations: number) => [
 ];
 
 describe('a training', () => {
-  it.each(['grpo', 'rloo', 'reinforce'])('%s makes prompts fare better', async (objective) => {
-    const options = {
-      objective,
-      learningRate: 5e-3,
-      rank: 4,
-      groups: 1,
-      groupSize: 8,
-      warmSteps: 0,
-    };
-    const { reports } = await searchTiny(task, ...set(options, 2500));
-    const means = reports.map(({ tried }) => {
-      const rewards = tried.map(({ score }) => score.reward);
-      return rewards.reduce((a, b) => a + b, 0) / rewards.length;
-    });
-    const meanOf = (values: number[]) => values.reduce((a, b) => a + b, 0) / values.length;
-    expect(means.length).toBeGreaterThan(12);
-    expect(meanOf(means.slice(-5))).toBeGreaterThan(meanOf(means.slice(0, 5)));
-  });
-
   it('is the same for the same seed, with a reference and several updates', async () => {
     const options = { klWeight: 0.1, updates: 2, groupSize: 4, warmSteps: 2 };
     const once = await searchTiny(task, ...set(options, 600));
@@ -55,9 +36,9 @@ describe('a training', () => {
   });
 
   it('samples groups again that teach nothing, and counts them', async () => {
-    // One word a prompt and a policy that knows one word: all rewards are alike.
-    const options = { promptTokens: 2, warmSteps: 60, warmRate: 0.05, resamples: 2, groupSize: 2 };
-    const { reports } = await searchTiny(task, ...set(options, 600));
+    // Two prompts of one word each are often the same.
+    const options = { promptTokens: 2, warmSteps: 0, resamples: 1, groupSize: 2 };
+    const { reports } = await searchTiny(task, ...set(options, 300));
     const of = (name: string) => reports.map(({ quantities }) => quantities![name]!);
     expect(Math.max(...of('resampled'))).toBeGreaterThan(0);
     for (const [i, count] of of('zeroVariance').entries()) {

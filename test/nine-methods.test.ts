@@ -23,6 +23,7 @@ const small = {
   'few-shot': { draws: 4, shots: 2 },
   manual: { prompts: ['it was', 'The food was', 'very'] },
   random: { batchSize: 8 },
+  grpo: { groups: 1, groupSize: 4, promptTokens: 4, warmSteps: 1, rank: 2 },
   'soft-q': { batchSize: 8, adapterWidth: 16 },
   'policy-gradient': { batchSize: 8, adapterWidth: 16 },
   'soft-prompt': { virtualTokens: 3, learningRate: 0.03 },

@@ -8,8 +8,10 @@ import {
   loadCompletionReader,
   loadCompletionTrainer,
 } from '../src/models/completions.ts';
-import { loraByModule, loraShapes } from '../src/models/lora.ts';
-import { evaluate, input, type Value, value } from '../src/tensor/index.ts';
+import { loadGenerator } from '../src/models/generate.ts';
+import { freshLora, loraByModule, loraShapes } from '../src/models/lora.ts';
+import { adam, evaluate, input, type Parameters, type Value, value } from '../src/tensor/index.ts';
+import { createRng } from '../src/util/rng.ts';
 import { distance, fixtures, tinyModels } from './tiny-models.ts';
 
 interface Fixture {
@@ -137,6 +139,49 @@ describe.each(Object.keys(all))('%s', (name) => {
       expect(relative(values, sum)).toBeLessThan(1e-5);
     }
   });
+});
+
+describe('learning', () => {
+  it.each(['grpo', 'rloo', 'reinforce'] as const)(
+    '%s writes more of what is rewarded',
+    async (kind) => {
+      const model = await models.open('models/llama');
+      const lora = { rank: 4, alpha: 8, layers: 'all' } as const;
+      const shapes = loraShapes(model.architecture, model.config, lora);
+      const { objective, advantages } = objectives[kind];
+      const generator = await loadGenerator(model, { lora });
+      const made = objective({ clip: [0.2, 0.28], klWeight: 0 });
+      const trainer = await loadCompletionTrainer(model, lora, made);
+      const optimizer = adam({ learningRate: 0.01 });
+      let parameters: Parameters = freshLora(shapes, createRng(1));
+      let state = optimizer.init(parameters);
+      const means: number[] = [];
+      for (let step = 0; step < 25; step++) {
+        const requests = Array.from({ length: 16 }, (_, i) => ({
+          prompt: [7, 8, 9],
+          maxTokens: 5,
+          seed: 16 * step + i,
+        }));
+        const texts = await generator.run(requests, { adapter: parameters, endIds: [] });
+        const rewards = texts.map(({ ids }) => ids.filter((id) => id < 48).length / ids.length);
+        means.push(rewards.reduce((a, b) => a + b, 0) / rewards.length);
+        const { gradients } = await trainer.run(
+          [{ prompt: [7, 8, 9], texts: texts.map(({ ids }) => ids) }],
+          {
+            advantages: [advantages(rewards)],
+            oldLogProbs: [texts.map(({ logProbs }) => logProbs)],
+            weights: [texts.map(({ ids }) => ids.map(() => 1 / 80))],
+          },
+          parameters,
+        );
+        [parameters, state] = optimizer.update(parameters, gradients, state);
+      }
+      await trainer.unload();
+      await generator.unload();
+      expect(means[0]).toBeLessThan(0.75);
+      expect(means.slice(-5).reduce((a, b) => a + b, 0) / 5).toBeGreaterThan(means[0]! + 0.2);
+    },
+  );
 });
 
 describe('by hand', () => {
