@@ -7,15 +7,13 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Environment } from '../src/environment/index.ts';
-import { Budget, CandidatePool, methods } from '../src/methods/index.ts';
+import type { Environment } from '../src/environment/index.ts';
 import { LanguageModel } from '../src/models/language-model.ts';
-import { type ActionSpace, Policy } from '../src/policy/index.ts';
-import { type Example, parseTemplate, rewards, sealSplit, type Task } from '../src/tasks/index.ts';
+import type { ActionSpace } from '../src/policy/index.ts';
 import { Engine } from '../src/tensor/index.ts';
 import { packageRoot } from '../src/util/package-root.ts';
-import { createRng } from '../src/util/rng.ts';
 import { type Arm, judgeRun, mean, type Report, type Scale, summary } from './triad-outcome.ts';
+import { softQ, type WordTask, wordTask } from './word-task.ts';
 
 const WORDS = 24;
 const TOKENS = 3;
@@ -33,15 +31,8 @@ export async function* benchTriad(o: { steps: number; seeds: number }): AsyncGen
   const cacheFolder = await mkdtemp(join(tmpdir(), 'whetstone-triad-'));
   const checkpoint = join(packageRoot(), 'test', 'fixtures', 'models', 'llama');
   const lm = await LanguageModel.open(checkpoint, { engine, cacheFolder });
-  const actions = wordsOf(lm);
-  const task = tinyTask(lm, actions);
-  const environment = new Environment({
-    task,
-    taskLm: lm,
-    examples: task.train,
-    reward: rewards.piecewise,
-    precision: 'float32',
-  });
+  const task = wordTask(lm, { words: WORDS, examples: EXAMPLES });
+  const { environment, actions } = task;
   try {
     const scale = await scoreAll(environment, actions);
     yield { kind: 'setting', ...scale, ...o, words: WORDS, tokens: TOKENS, examples: EXAMPLES };
@@ -49,8 +40,7 @@ export async function* benchTriad(o: { steps: number; seeds: number }): AsyncGen
     for (let i = 0; i < todo.length; i += TOGETHER) {
       const part = todo.slice(i, i + TOGETHER).map(async (arm) => {
         const seeds = Array.from({ length: o.seeds }, (_, s) => s + 1);
-        const setting = { lm, actions, environment, steps: o.steps };
-        const pairs = seeds.map((seed) => runBoth(arm, { ...setting, seed }));
+        const pairs = seeds.map((seed) => runBoth(arm, { task, steps: o.steps, seed }));
         const reports = await Promise.all(pairs);
         return [0, 1].map((guard) => {
           const outcomes = reports.map((both) => judgeRun(both[guard]!, scale));
@@ -81,9 +71,7 @@ function arms(): Arm[] {
 }
 
 interface Setting {
-  readonly lm: LanguageModel;
-  readonly actions: ActionSpace;
-  readonly environment: Environment;
+  readonly task: WordTask;
   readonly seed: number;
   readonly steps: number;
 }
@@ -96,36 +84,13 @@ async function runBoth(arm: Arm, setting: Setting): Promise<[Report[], Report[]]
 }
 
 async function runArm(arm: Arm & { restores: number }, s: Setting): Promise<Report[]> {
-  const rng = createRng(s.seed);
   let hasWarned = false;
-  const context = {
-    task: s.environment.task,
-    environment: s.environment,
-    environmentWith: () => s.environment,
-    validation: [],
-    taskLm: s.lm,
-    reward: rewards.piecewise,
-    signal: undefined,
-    propose: () => {},
-    rng: rng.fork('sampling'),
-    budget: new Budget({}, () => 0),
-    pool: new CandidatePool(),
-    createPolicy: (options: object) =>
-      Policy.create(s.lm, s.actions, '', { ...options, rng: rng.fork('policy') }),
-    policyLm: async () => s.lm,
-    warn: () => {
-      hasWarned = true;
-    },
+  const options = { ...arm, promptTokens: TOKENS, prior: 0, topK: 0, adapterWidth: 128 };
+  const warn = () => {
+    hasWarned = true;
   };
-  const options = methods['soft-q'].options.parse({
-    ...arm,
-    promptTokens: TOKENS,
-    prior: 0,
-    topK: 0,
-    adapterWidth: 128,
-  });
   const reports: Report[] = [];
-  for await (const report of methods['soft-q'].run(context, options)) {
+  for await (const report of softQ(s.task, options, { seed: s.seed, warn })) {
     const scored = report.tried.map(({ score }) => score.reward);
     const best = Math.max(...scored);
     reports.push({ reward: mean(scored), best, quantities: report.quantities!, hasWarned });
@@ -146,35 +111,4 @@ async function scoreAll(environment: Environment, { ids }: ActionSpace): Promise
   const floor = mean(scores);
   const deviation = Math.sqrt(mean(scores.map((x) => (x - floor) ** 2)));
   return { floor, deviation, ceiling: scores.reduce((a, b) => Math.max(a, b)) };
-}
-
-/** The first words of the checkpoint's vocabulary. */
-function wordsOf({ tokenizer }: LanguageModel): ActionSpace {
-  const ids = Array.from({ length: tokenizer.size }, (_, id) => id).filter((id) =>
-    /^\w+$/.test(tokenizer.tokenText(id).trim()),
-  );
-  return { ids: ids.filter((id) => !tokenizer.isSpecial(id)).slice(0, WORDS) };
-}
-
-/** Eight texts of four words, labelled in turn: the LM is random, so is the task. */
-function tinyTask({ tokenizer }: LanguageModel, { ids }: ActionSpace): Task {
-  const words = ids.map((id) => tokenizer.tokenText(id).trim());
-  const rng = createRng('examples');
-  const train: Example[] = Array.from({ length: EXAMPLES }, (_, i) => ({
-    id: String(i),
-    input: Array.from({ length: 4 }, () => words[rng.integer(words.length)]!).join(' '),
-    label: i % 2,
-  }));
-  return {
-    kind: 'classification',
-    name: 'tiny',
-    description: '',
-    classes: words.slice(0, 2).map((word, i) => ({ gold: String(i), word })),
-    template: parseTemplate('{input} {prompt}'),
-    train,
-    validation: train,
-    test: sealSplit(train),
-    hashes: {},
-    warnings: [],
-  };
 }

@@ -1,78 +1,27 @@
 /** Soft Q-learning on a tiny real checkpoint: what it reports, its legs, and the way back. */
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { Environment } from '../src/environment/index.ts';
-import { Budget, CandidatePool, methods, type StepReport } from '../src/methods/index.ts';
-import type { LanguageModel } from '../src/models/language-model.ts';
-import { type ActionSpace, Policy } from '../src/policy/index.ts';
-import { type Example, parseTemplate, rewards, sealSplit, type Task } from '../src/tasks/index.ts';
-import { createRng } from '../src/util/rng.ts';
+import { softQ, type WordTask, wordTask } from '../bench/word-task.ts';
+import type { StepReport } from '../src/methods/index.ts';
 import { tinyModels } from './tiny-models.ts';
 
 const models = tinyModels();
-let lm: LanguageModel;
-let actions: ActionSpace;
-let environment: Environment;
+let task: WordTask;
 
 beforeAll(async () => {
-  lm = await models.open(join('models', 'llama'));
-  const ids = Array.from({ length: 40 }, (_, i) => 10 + i);
-  actions = { ids: ids.filter((id) => /^\w+$/.test(lm.tokenizer.tokenText(id).trim())) };
-  const words = actions.ids.map((id) => lm.tokenizer.tokenText(id).trim());
-  const train: Example[] = Array.from({ length: 4 }, (_, i) => ({
-    id: String(i),
-    input: words.slice(i, i + 3).join(' '),
-    label: i % 2,
-  }));
-  const task: Task = {
-    kind: 'classification',
-    name: 'tiny',
-    description: '',
-    classes: words.slice(0, 2).map((word, i) => ({ gold: String(i), word })),
-    template: parseTemplate('{input} {prompt}'),
-    train,
-    validation: train,
-    test: sealSplit(train),
-    hashes: {},
-    warnings: [],
-  };
-  const reward = rewards.piecewise;
-  environment = new Environment({
-    task,
-    taskLm: lm,
-    examples: train,
-    reward,
-    precision: 'float32',
-  });
+  task = wordTask(await models.open(join('models', 'llama')), { words: 40, examples: 4 });
 });
 afterAll(async () => {
-  await environment.close();
+  await task.environment.close();
   await models.close();
 });
 
 async function run(options: object, steps: number) {
-  const rng = createRng(1);
   const warnings: string[] = [];
-  const context = {
-    task: environment.task,
-    environment,
-    environmentWith: () => environment,
-    validation: [],
-    taskLm: lm,
-    reward: rewards.piecewise,
-    signal: undefined,
-    propose: () => {},
-    rng: rng.fork('sampling'),
-    budget: new Budget({}, () => 0),
-    pool: new CandidatePool(),
-    createPolicy: (o: object) => Policy.create(lm, actions, '', { ...o, rng: rng.fork('policy') }),
-    policyLm: async () => lm,
-    warn: (message: string) => warnings.push(message),
-  };
-  const softQ = methods['soft-q'];
-  const parsed = softQ.options.parse({ promptTokens: 3, words: 8, adapterWidth: 16, ...options });
+  const warn = (message: string) => void warnings.push(message);
+  const given = { promptTokens: 3, words: 8, adapterWidth: 16, ...options };
   const reports: StepReport[] = [];
-  for await (const report of softQ.run(context, parsed)) {
+  for await (const report of softQ(task, given, { seed: 1, warn })) {
     reports.push(report);
     if (reports.length === steps) break;
   }

@@ -33,9 +33,9 @@ import { Archive, type Departure } from './archive.ts';
 import { method } from './method.ts';
 import {
   duplicateShare,
-  examplesPerStep,
   lossInputs,
   meanOf,
+  policyOptions,
   type ScoredEpisode,
   scoreEpisodes,
   standardise,
@@ -44,10 +44,7 @@ import {
 
 const options = z.strictObject({
   name: z.literal('policy-gradient').default('policy-gradient'),
-  promptTokens: z.int().min(1).max(64).default(5).describe('Tokens of the prompt'),
-  batchSize: z.int().min(2).max(256).default(16).describe('Prompts sampled a step'),
-  examplesPerStep,
-  learningRate: z.number().positive().default(3e-4).describe('Adam’s step size'),
+  ...policyOptions,
   archiveShare: z
     .number()
     .min(0)
@@ -72,16 +69,6 @@ const options = z.strictObject({
     .min(0)
     .default(0.1)
     .describe('Nats per token under which the policy is taken as collapsed and begins afresh'),
-  topK: z.int().min(0).default(256).describe('Actions to sample among; 0: all'),
-  temperature: z.number().positive().default(1).describe('Of sampling'),
-  clipNorm: z.number().positive().default(5).describe('Largest global norm of the gradient'),
-  adapterWidth: z.int().min(8).max(8192).default(2048).describe('Hidden width of the adapter'),
-  prior: z
-    .number()
-    .min(0)
-    .max(10)
-    .default(1)
-    .describe('Weight of the LM’s own log-probabilities; 0: uniform'),
 });
 
 /** Nats⁻¹ by which the logarithm of β follows the distance between entropy and target. */

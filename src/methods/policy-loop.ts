@@ -33,6 +33,24 @@ export const examplesPerStep = z
   .default(64)
   .describe('Train examples that a step scores; of a larger train split, drawn anew each step');
 
+/** Options that every policy method has. */
+export const policyOptions = {
+  promptTokens: z.int().min(1).max(64).default(5).describe('Tokens of the prompt'),
+  batchSize: z.int().min(2).max(256).default(16).describe('Prompts sampled a step'),
+  examplesPerStep,
+  learningRate: z.number().positive().default(3e-4).describe('Adam’s step size'),
+  topK: z.int().min(0).default(256).describe('Actions to sample among; 0: all'),
+  temperature: z.number().positive().default(1).describe('Of sampling'),
+  clipNorm: z.number().positive().default(5).describe('Largest global norm of the gradient'),
+  adapterWidth: z.int().min(8).max(8192).default(2048).describe('Hidden width of the adapter'),
+  prior: z
+    .number()
+    .min(0)
+    .max(10)
+    .default(1)
+    .describe('Weight of the LM’s own log-probabilities; 0: uniform'),
+};
+
 /** Evaluations of one step. */
 export function stepEvaluations(
   options: { readonly batchSize: number; readonly examplesPerStep: number },

@@ -16,9 +16,9 @@ import { method } from './method.ts';
 import { pathConsistency } from './path-consistency.ts';
 import {
   duplicateShare,
-  examplesPerStep,
   lossInputs,
   meanOf,
+  policyOptions,
   type ScoredEpisode,
   scoreEpisodes,
   standardise,
@@ -32,22 +32,9 @@ const REPLAY_KEPT = 512;
 
 const options = z.strictObject({
   name: z.literal('soft-q').default('soft-q'),
-  promptTokens: z.int().min(1).max(64).default(5).describe('Tokens of the prompt'),
-  batchSize: z.int().min(2).max(256).default(16).describe('Prompts sampled a step'),
-  examplesPerStep,
-  learningRate: z.number().positive().default(3e-4).describe('Adam’s step size'),
-  topK: z.int().min(0).default(256).describe('Actions to sample among; 0: all'),
-  temperature: z.number().positive().default(1).describe('Of sampling'),
+  ...policyOptions,
   rewardScale: z.number().positive().default(5).describe('Factor of the standardised reward'),
   targetRate: z.number().min(0).max(1).default(0.001).describe('Polyak rate τ of the target'),
-  clipNorm: z.number().positive().default(5).describe('Largest global norm of the gradient'),
-  adapterWidth: z.int().min(8).max(8192).default(2048).describe('Hidden width of the adapter'),
-  prior: z
-    .number()
-    .min(0)
-    .max(10)
-    .default(1)
-    .describe('Weight of the LM’s own log-probabilities; 0: uniform'),
   words: z
     .int()
     .min(0)

@@ -46,7 +46,8 @@ export class LanguageModel {
   readonly engine: Engine;
   /** Identifies weights and configuration: part of every cache key. */
   readonly key: string;
-  private readonly folder: string;
+  /** Where the weights lie that programs read. */
+  readonly folder: string;
   private readonly source: WeightFile;
   private readonly hasTensor: (name: string) => boolean;
   private readonly reader: WeightReader;

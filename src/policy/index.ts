@@ -17,6 +17,12 @@ export {
   type PolicyContext,
   type ShownExample,
 } from './messages.ts';
-export { type Episode, type Learner, type Plan, Policy, type PolicyOptions } from './policy.ts';
+export {
+  type Episode,
+  type Plan,
+  Policy,
+  type PolicyLearner,
+  type PolicyOptions,
+} from './policy.ts';
 export { sampleAction } from './sampling.ts';
 export { asPrompt, PromptWriter, type WriterOptions, type WrittenPrompt } from './writer.ts';

@@ -19,10 +19,10 @@ import {
   float32,
   floats,
   gather,
-  grad,
   type HostTensor,
   input,
   integers,
+  loadLearner,
   type Parameters,
   type Tensor,
 } from '../tensor/index.ts';
@@ -200,36 +200,22 @@ export class Policy {
    */
   async learner(
     loss: (logits: Tensor, target: Tensor) => Readonly<Record<string, Tensor>> & { loss: Tensor },
-  ): Promise<Learner> {
+  ): Promise<PolicyLearner> {
     const S = this.stateWidth;
     const h = input('h', ['N', S]);
     const online = build(this.parts.adapter, h);
-    const outputs = loss(online.logits, build(this.parts.adapter, h, 'target.').logits);
-    const names = Object.keys(online.leaves);
-    const gradients = grad(outputs.loss, Object.values(online.leaves));
-    const program = await this.lm.load({
-      ...outputs,
-      ...Object.fromEntries(names.map((name, i) => [`d.${name}`, gradients[i]!])),
-    });
-    const needed = new Set(program.program.inputs.map(({ name }) => name));
+    const quantities = loss(online.logits, build(this.parts.adapter, h, 'target.').logits);
+    const parameters = Object.values(online.leaves);
+    const { engine, folder } = this.lm;
+    const learner = await loadLearner(engine, { quantities, parameters, folder });
     return {
-      run: async (states, extra, target) => {
-        const given = {
+      run: (states, extra, target = this.parameters) =>
+        learner.run(this.parameters, {
           h: float32(states, [states.length / S, S]),
           ...extra,
-          ...this.feeds(this.parameters),
-          ...this.feeds(target ?? this.parameters, 'target.'),
-        };
-        const used = Object.entries(given).filter(([name]) => needed.has(name));
-        const out = await program.run(Object.fromEntries(used));
-        return {
-          quantities: Object.fromEntries(
-            Object.keys(outputs).map((name) => [name, floats(out[name])[0]!]),
-          ),
-          gradients: Object.fromEntries(names.map((name) => [name, floats(out[`d.${name}`])])),
-        };
-      },
-      unload: () => program.unload(),
+          ...this.feeds(target, 'target.'),
+        }),
+      unload: () => learner.unload(),
     };
   }
 
@@ -295,7 +281,7 @@ export class Policy {
 }
 
 /** Runs a policy's loss: its scalars by name, and the gradients of the adapter. */
-export interface Learner {
+export interface PolicyLearner {
   run(
     states: Float32Array<ArrayBuffer>,
     extra: Readonly<Record<string, HostTensor>>,

@@ -19,7 +19,7 @@ import type { Parameters } from './optimizers.ts';
 
 export interface Learner {
   readonly executable: Executable;
-  /** Scalars by name, and the gradients of the parameters at these values. */
+  /** Scalars by name, and the gradients of the parameters at these values; feeds may be too many. */
   run(
     parameters: Parameters,
     feeds: Readonly<Record<string, HostTensor | Kept>>,
@@ -49,16 +49,15 @@ export async function loadLearner(
     emitProgram({ ...quantities, ...Object.fromEntries(named) }),
     options,
   );
-  // A parameter that the loss does not use is no input of the program.
+  // What the loss does not use is no input of the program.
   const used = new Set(executable.program.inputs.map(({ name }) => name));
   return {
     executable,
     async run(values, feeds) {
       const given: Record<string, HostTensor | Kept> = { ...feeds };
-      for (const [name, shape] of shapes) {
-        if (used.has(name)) given[name] = float32(values[name]!, shape);
-      }
-      const out = await executable.run(given);
+      for (const [name, shape] of shapes) given[name] = float32(values[name]!, shape);
+      const needed = Object.entries(given).filter(([name]) => used.has(name));
+      const out = await executable.run(Object.fromEntries(needed));
       return {
         quantities: pick(Object.keys(quantities), (name) => floats(out[name])[0]!),
         gradients: pick([...shapes.keys()], (name) => floats(out[`d.${name}`])),
