@@ -246,6 +246,7 @@ it('takes splits for {split}, each a repetition with test examples of its own', 
     { seed: 1, split: 'b' },
   ]);
   expect(events(out).at(-1).rows).toMatchObject([{ seeds: [1, 1] }, { seeds: [1, 1] }]);
+  expect(grid.task).toBe('data');
   const { code, err } = await whetstone(...args);
   expect({ code, err }).toMatchObject({ code: 2, err: expect.stringContaining('--splits') });
 });

@@ -5,6 +5,7 @@
  * A repetition is a seed; where the data paths hold `{split}`, it is a split and a seed. How one data
  * file is divided does not change with the seed, so that all methods and seeds share one test split.
  */
+import { basename, dirname, extname, resolve, sep } from 'node:path';
 import { ConfigError } from '../errors.ts';
 import { methods as known, type Method, openTaskLms } from '../methods/index.ts';
 import { sha256Json } from '../util/hash.ts';
@@ -91,15 +92,24 @@ export function cellConfig({ loaded }: Plan, name: string, repetition: Repetitio
   return { ...loaded, config: { ...withMethod(config, name), task, seed: repetition.seed } };
 }
 
-/** The data of one repetition. */
-export function taskOf({ config }: LoadedConfig, { split }: Repetition): Config['task'] {
+/** The data of one repetition; all of them have one name. */
+export function taskOf({ config, folder }: LoadedConfig, { split }: Repetition): Config['task'] {
   const task = pinned(config);
   if (split === undefined) return task;
   const put = (path: string) => path.replaceAll(PLACEHOLDER, split);
   const { data } = task;
-  if (typeof data === 'string') return { ...task, data: put(data) };
-  const files = Object.entries(data).map(([name, path]) => [name, path && put(path)]);
-  return { ...task, data: Object.fromEntries(files) };
+  const train = typeof data === 'string' ? data : data.train;
+  const named = { ...task, name: task.name ?? nameWithoutSplit(resolve(folder, train)) };
+  if (typeof data === 'string') return { ...named, data: put(data) };
+  const files = Object.entries(data).map(([part, path]) => [part, path && put(path)]);
+  return { ...named, data: Object.fromEntries(files) };
+}
+
+/** Of a path, the last part that is the same for all splits: "SST-2" of SST-2/16-{split}/train.tsv. */
+function nameWithoutSplit(path: string): string {
+  const parts = [...dirname(path).split(sep), basename(path, extname(path))];
+  const isCommon = (part: string) => part !== '' && part !== 'train' && !part.includes(PLACEHOLDER);
+  return parts.findLast(isCommon) ?? path;
 }
 
 /** Other options under `method` belong to the method that is named there. */
