@@ -5,10 +5,14 @@ import { searchCueWords, searchLabelWords } from '../src/methods/index.ts';
 import { triggerTokens } from '../src/methods/trigger-candidates.ts';
 import type { LanguageModel } from '../src/models/language-model.ts';
 import { loadScorer } from '../src/models/programs.ts';
+import { optimize } from '../src/runs/optimize.ts';
+import { openStore } from '../src/runs/store.ts';
+import { Workbench } from '../src/runs/workbench.ts';
 import { rewards, type Task } from '../src/tasks/index.ts';
 import { createRng } from '../src/util/rng.ts';
 import { spacedModel, tinyTask } from './tiny-context.ts';
 import { tinyModels } from './tiny-models.ts';
+import { tinyTask as tinyFolder } from './tiny-task.ts';
 
 const models = tinyModels();
 let lm: LanguageModel;
@@ -94,4 +98,35 @@ it('finds cue words that move the answer towards their class', async () => {
     expect(cued[label]!).toBeGreaterThan(usual[label]!);
   }
   await environment.close();
+});
+
+it('stands in for the given words where a run asks for it, from train examples alone', async () => {
+  const folder = await tinyFolder();
+  const search = ['labelWords=search', 'method.name=random', 'method.batchSize=4'];
+  const loaded = await folder.load(...search, 'budget.evaluations=200');
+  const bench = await Workbench.open(loaded, {});
+  const words = bench.task.classes.map(({ word }) => word);
+  expect(bench.task.test.opened).toBe(0);
+  await bench.close();
+  expect(new Set(words).size).toBe(2);
+  expect(words).not.toEqual(['negative', 'positive']);
+
+  const store = await openStore();
+  const warnings: string[] = [];
+  const { runId } = await optimize(loaded, {
+    store,
+    onEvent: (event) => {
+      if (event.kind === 'warning') warnings.push(event.message);
+      if (event.kind === 'step') expect(words).toContain(event.episode!.answer);
+    },
+  });
+  const { config } = store.getRun(runId);
+  expect(config).toMatchObject({
+    labelWords: 'search',
+    task: { labels: { '0': words[0], '1': words[1] } },
+  });
+  const said = `"${words[0]}" for negative, "${words[1]}" for positive`;
+  expect(warnings).toContain(`label words found from the train examples: ${said}`);
+  store.close();
+  await folder.remove();
 });

@@ -31,6 +31,7 @@ export { Budget } from './budget.ts';
 export { type Candidate, CandidatePool } from './candidate-pool.ts';
 export { humanCandidates, ordinaryPrompt } from './human-prompts.ts';
 export {
+  bestLabelWords,
   type LabelWordsFound,
   type RankedWord,
   searchCueWords,

@@ -7,6 +7,7 @@
  * Source: AutoPrompt, arXiv 2010.15980, section 3.2 (label words), equation 2 (cues).
  */
 import { type Environment, PromptGradient } from '../environment/index.ts';
+import { ConfigError } from '../errors.ts';
 import type { LanguageModel } from '../models/language-model.ts';
 import { loadScorer } from '../models/programs.ts';
 import { classify, fitLogistic, type LinearClassifier } from '../statistics/index.ts';
@@ -28,36 +29,68 @@ export interface LabelWordsFound {
   readonly words: readonly (readonly RankedWord[])[];
 }
 
-/** `count` words per class, from examples with `prompt` (or nothing) in the template. */
+interface Search {
+  /** What stands in the template's prompt slot; may be empty. */
+  readonly prompt: string;
+  /** Words per class. */
+  readonly count: number;
+}
+
+/** `count` words per class, and how far the classes can be told at all. */
 export async function searchLabelWords(
   train: Environment,
   validation: Environment,
-  { prompt, count }: { prompt: string; count: number },
+  search: Search,
 ): Promise<LabelWordsFound> {
+  const { words, classifier, accuracy } = await wordsFrom(train, search);
+  const states = await readouts(validation, search.prompt);
+  return {
+    words,
+    accuracy: { train: accuracy, validation: rightOf(validation, classifier, states) },
+  };
+}
+
+/**
+ * One word per class from the train examples alone, none for two classes.
+ * @throws ConfigError when the LM's vocabulary has too few words
+ */
+export async function bestLabelWords(train: Environment, prompt: string): Promise<string[]> {
+  const { classes } = train.task;
+  const { words } = await wordsFrom(train, { prompt, count: classes.length });
+  const taken: string[] = [];
+  for (const ranked of words) {
+    const best = ranked.find(({ word }) => !taken.includes(word));
+    if (!best) {
+      throw new ConfigError(
+        `labelWords: ${train.taskLm.name} has fewer words of one token than the task's ${classes.length} classes, set it to given`,
+      );
+    }
+    taken.push(best.word);
+  }
+  return taken;
+}
+
+async function wordsFrom(train: Environment, { prompt, count }: Search) {
   const { taskLm, task } = train;
   const states = await readouts(train, prompt);
   const gold = train.examples.map(({ label }) => label);
   const classifier = fitLogistic(states, gold, { classes: task.classes.length });
-  const shareRight = async ({ examples }: Environment, given: Float32Array) =>
-    accuracy(
-      examples.map(({ label }) => label),
-      predictions(classifier, given),
-    );
   const ids = wordIds(taskLm);
   const odds = await wordOdds(taskLm, classifier, ids); // [A, C]
   const C = task.classes.length;
-  return {
-    accuracy: {
-      train: await shareRight(train, states),
-      validation: await shareRight(validation, await readouts(validation, prompt)),
-    },
-    words: task.classes.map((_, c) =>
-      top(count, ids.length, (a) => odds[a * C + c]!).map((a) => ({
-        word: taskLm.tokenizer.tokenText(ids[a]!).trim(),
-        score: odds[a * C + c]!,
-      })),
-    ),
-  };
+  const words = task.classes.map((_, c) =>
+    top(count, ids.length, (a) => odds[a * C + c]!).map((a) => ({
+      word: taskLm.tokenizer.tokenText(ids[a]!).trim(),
+      score: odds[a * C + c]!,
+    })),
+  );
+  return { words, classifier, accuracy: rightOf(train, classifier, states) };
+}
+
+/** Share of an environment's examples that the classifier gets right. */
+function rightOf({ examples }: Environment, classifier: LinearClassifier, states: Float32Array) {
+  const gold = examples.map(({ label }) => label);
+  return accuracy(gold, predictions(classifier, states));
 }
 
 /** `count` cue words per class, for the slots of a prompt that is not empty; `points` as in `turnsIn`. */

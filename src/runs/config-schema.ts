@@ -21,6 +21,12 @@ export const configSchema = z.strictObject({
     .record(z.string(), z.looseObject({}))
     .optional()
     .describe('Options by method, as in { soft-q: { learningRate: 1e-4 } }: for comparisons'),
+  labelWords: z
+    .enum(['given', 'search'])
+    .default('given')
+    .describe(
+      'given: the words of task.labels; search: one word a class, found from the train examples before the run',
+    ),
   reward: z
     .enum(rewardNames)
     .default('piecewise')

@@ -142,7 +142,11 @@ export interface RunParts {
 
 /** Records the effective configuration, versions and hashes; returns the run's id. */
 export function beginRun(store: RunStore, r: RunParts): string {
-  const { methods: _, ...config } = r.loaded.config;
+  const { methods: _, ...given } = r.loaded.config;
+  const { task } = r.bench;
+  const isFound = given.labelWords === 'search' && task.kind === 'classification';
+  const labels = () => Object.fromEntries(task.classes.map(({ gold, word }) => [gold, word]));
+  const config = isFound ? { ...given, task: { ...given.task, labels: labels() } } : given;
   return store.createRun({
     method: r.method.name,
     config: { ...config, method: { ...(r.methodOptions as object), name: r.method.name } },

@@ -1,7 +1,12 @@
 /** What a run works with where the task LM is open: engine, language models, task. */
 import { Environment, type Layout, layoutOf, TaskLmPrograms } from '../environment/index.ts';
 import { ConfigError } from '../errors.ts';
-import type { LmKind, SolutionContext } from '../methods/index.ts';
+import {
+  bestLabelWords,
+  type LmKind,
+  ordinaryPrompt,
+  type SolutionContext,
+} from '../methods/index.ts';
 import type { LanguageModel } from '../models/language-model.ts';
 import type { Precision } from '../models/prepared-weights.ts';
 import {
@@ -78,7 +83,7 @@ export class Workbench implements Bench {
       const task =
         kind === 'masked' ? await loadTask(config.task, { ...reading, taskLm: kind }) : first;
       const shared = { engine, taskLm, programs: new Map() };
-      return new Workbench({ task, shared }, loaded, options);
+      return await new Workbench({ task, shared }, loaded, options).withLabelWords();
     } catch (error) {
       await engine.close();
       throw error;
@@ -91,7 +96,23 @@ export class Workbench implements Bench {
     const reading = { baseFolder: folder, seed: config.seed, taskLm: this.taskLm.config.kind };
     const task = await loadTask(data, reading);
     const loaded = { ...this.loaded, config: { ...config, task: data } };
-    return new Workbench({ task, shared: this.shared }, loaded, this.options);
+    const bench = new Workbench({ task, shared: this.shared }, loaded, this.options);
+    return bench.withLabelWords();
+  }
+
+  /** This, or one whose label words were found from the train examples, if that is asked for. */
+  private async withLabelWords(): Promise<Workbench> {
+    const { task, shared, loaded, options } = this;
+    if (loaded.config.labelWords === 'given') return this;
+    options.onProgress?.({ phase: 'looking for label words', done: 0, unit: '' });
+    const train = this.environment(task.train, 'float32', { once: true });
+    const words = await bestLabelWords(train, ordinaryPrompt(task));
+    await train.close();
+    const classes = task.classes.map((one, c) => ({ ...one, word: words[c]! }));
+    const changes = classes.map(({ word }, c) => `"${word}" for ${task.classes[c]!.word}`);
+    const warning = `label words found from the train examples: ${changes.join(', ')}`;
+    const found = { ...task, classes, warnings: [...task.warnings, warning] };
+    return new Workbench({ task: found, shared }, loaded, options);
   }
 
   get lmKind(): LmKind {
