@@ -144,9 +144,11 @@ export interface RunParts {
 export function beginRun(store: RunStore, r: RunParts): string {
   const { methods: _, ...given } = r.loaded.config;
   const { task } = r.bench;
-  const isFound = given.labelWords === 'search' && task.kind === 'classification';
-  const labels = () => Object.fromEntries(task.classes.map(({ gold, word }) => [gold, word]));
-  const config = isFound ? { ...given, task: { ...given.task, labels: labels() } } : given;
+  let config = given;
+  if (given.labelWords === 'search' && task.kind === 'classification') {
+    const labels = Object.fromEntries(task.classes.map(({ gold, word }) => [gold, word]));
+    config = { ...given, task: { ...given.task, labels } };
+  }
   return store.createRun({
     method: r.method.name,
     config: { ...config, method: { ...(r.methodOptions as object), name: r.method.name } },
