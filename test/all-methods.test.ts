@@ -145,6 +145,7 @@ describe.skipIf(!existsSync(demoFolder()))('all methods (needs assets/demo)', ()
       text: /<code>[^<]+<\/code>/,
       'soft-prompt': /3 virtual tokens behind the input/,
       weights: /LoRA of rank 2 on q and v/,
+      policy: /a policy that reads/,
     };
     for (const { method, kindOfResult } of result.rows) {
       const { what, moves } = KINDS[kindOfResult];

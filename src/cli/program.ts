@@ -15,6 +15,7 @@ import { defineModels } from './commands/models.ts';
 import { defineOptimize } from './commands/optimize.ts';
 import { defineRuns } from './commands/runs.ts';
 import { defineSchema } from './commands/schema.ts';
+import { defineWrite } from './commands/write.ts';
 import { openSession } from './session.ts';
 
 const AFTER_HELP = `
@@ -58,6 +59,7 @@ function createProgram(): Command {
   defineEvaluate(program);
   defineInspect(program);
   defineLabelWords(program);
+  defineWrite(program);
   defineModels(program);
   defineRuns(program);
   defineDoctor(program);

@@ -8,6 +8,9 @@
  * Groups whose rewards are all one teach nothing: they are sampled again, then left out. RLOO and
  * REINFORCE with a leave-one-out baseline are other objectives of the same loop.
  *
+ * Where the policy reads a conversation or a question (`policy.context`), each group is written for one
+ * train example and judged on it alone; the result is then the policy itself.
+ *
  * Source: DeepSeekMath, arXiv 2402.03300; token-level normalisation and ε⁺ from DAPO, arXiv
  * 2503.14476. Deviations: docs/methods/grpo.md.
  */
@@ -20,7 +23,7 @@ import {
   loadCompletionReader,
   loadCompletionTrainer,
 } from '../models/completions.ts';
-import { drawExamples, messagesFor } from '../policy/messages.ts';
+import { drawExamples } from '../policy/messages.ts';
 import { completionsOf, PromptWriter, type WrittenPrompt } from '../policy/writer.ts';
 import {
   type AdamState,
@@ -32,10 +35,18 @@ import {
 } from '../tensor/index.ts';
 import { isFlat } from './advantages.ts';
 import { humanCandidates } from './human-prompts.ts';
-import { saveLora } from './lora-file.ts';
 import { type MethodContext, method } from './method.ts';
 import { imitation, objectives } from './objectives.ts';
-import { examplesPerStep, minibatch, stepEvaluations } from './policy-loop.ts';
+import { examplesPerStep, stepEvaluations } from './policy-loop.ts';
+import { type DrawSubjects, eachExample, readsEach, type Subject, wholeTask } from './subjects.ts';
+import {
+  type OpenPolicy,
+  openPolicy,
+  policySolution,
+  savePolicy,
+  scoreWritten,
+  type WriterRecipe,
+} from './written-prompts.ts';
 
 const options = z.strictObject({
   name: z.literal('grpo').default('grpo'),
@@ -72,6 +83,16 @@ const options = z.strictObject({
     .max(1000)
     .default(8)
     .describe('Steps of imitating the built-in human prompts before'),
+  prompts: z
+    .array(z.string().min(1))
+    .min(1)
+    .optional()
+    .describe('What is imitated before; the built-in human prompts when left out'),
+  validateEvery: z
+    .int()
+    .min(1)
+    .default(10)
+    .describe('Steps between looks at the validation split, where the policy is the result'),
   warmRate: z.number().positive().default(5e-4).describe('Adam’s step size while imitating'),
   clipNorm: z.number().positive().default(1).describe('Largest global norm of the gradient'),
   precision: z
@@ -81,6 +102,9 @@ const options = z.strictObject({
 });
 
 type Options = z.infer<typeof options>;
+
+/** Of the budget, at most, while imitating. */
+const WARM_SHARE = 0.15;
 
 /** Steps in a row without an update after which the policy writes one thing alone, and search ends. */
 const SETTLED = 10;
@@ -104,6 +128,9 @@ export const grpo = method({
   options,
   needs: { policyLm: true },
   leastEvaluations: (o, task) => stepEvaluations({ ...o, batchSize: o.groups * o.groupSize }, task),
+  async open(path, context) {
+    return policySolution(context, await openPolicy(path, await context.policyLm()));
+  },
   async *run(context, o) {
     const lm = await context.policyLm();
     const lora = { rank: o.rank, alpha: o.alpha, layers: o.layers };
@@ -111,14 +138,27 @@ export const grpo = method({
     if (writer.chat.isPlain) {
       context.warn(`policyLm: ${lm.name} has no chat template, it reads the context as plain text`);
     }
-    const run = new Course(context, o, writer);
+    const isEach = readsEach(context);
+    const recipe: WriterRecipe = {
+      reads: [...context.reads],
+      promptTokens: o.promptTokens,
+      precision: o.precision,
+      description: context.task.description,
+      examples: drawExamples(context.task, context.rng.fork('shown')),
+    };
+    const policy = { writer, recipe };
+    const draw = isEach ? eachExample(context, recipe, writer) : wholeTask(context, o, writer);
+    const run = new Course(context, o, { writer, draw });
+    const best = isEach ? new BestPolicy(context, policy) : undefined;
     try {
       await run.imitateHumans();
+      await best?.look();
       await run.begin();
       let idle = 0;
       for (let step = 1; context.budget.isOpen && idle < SETTLED; step++) {
         const { groups, resampled } = await run.rollout();
         const learnt = await run.update(groups);
+        if (step % o.validateEvery === 0) await best?.look();
         const all = groups.flatMap(({ judged }) => judged);
         const tried = all.flatMap(({ written: { text }, score }) =>
           score ? [{ prompt: { text }, score }] : [],
@@ -143,41 +183,65 @@ export const grpo = method({
       if (idle === SETTLED) {
         context.warn(`grpo: ${SETTLED} steps in a row taught nothing, the policy has settled`);
       }
+      await best?.look();
     } finally {
       await run.close();
-      await context.keep?.((folder) =>
-        saveLora(
-          folder,
-          {
-            ...lora,
-            parameters: writer.parameters,
-            prompt: '',
-            template: '',
-            model: lm.key,
-            modelName: lm.name,
-          },
-          lm,
-        ),
-      );
+      if (best?.parameters) {
+        writer.parameters = best.parameters;
+        context.propose(policySolution(context, policy));
+      } else {
+        await context.keep?.((folder) => savePolicy(folder, policy));
+        await writer.close();
+      }
     }
   },
 });
+
+/** The policy as it was when validation examples fared best with the prompts that it writes for them. */
+class BestPolicy {
+  parameters: Parameters | undefined;
+  private readonly context: MethodContext;
+  private readonly policy: OpenPolicy;
+  private reward = Number.NEGATIVE_INFINITY;
+
+  constructor(context: MethodContext, policy: OpenPolicy) {
+    this.context = context;
+    this.policy = policy;
+  }
+
+  async look(): Promise<void> {
+    const { context, policy } = this;
+    if (this.parameters === policy.writer.parameters) return;
+    const { validation, budget } = context;
+    const { score } = await scoreWritten(context, policy, validation, 'int8');
+    budget.spend(validation.length);
+    if (score.reward <= this.reward) return;
+    this.reward = score.reward;
+    this.parameters = policy.writer.parameters;
+  }
+}
 
 /** The state of one training. */
 class Course {
   private readonly context: MethodContext;
   private readonly options: Options;
   private readonly writer: PromptWriter;
+  private readonly draw: DrawSubjects;
   private readonly optimizer: Optimizer<AdamState>;
   private state: AdamState;
   private trainer: CompletionTrainer | undefined;
   private reader: CompletionReader | undefined;
   private reference: Parameters;
 
-  constructor(context: MethodContext, options: Options, writer: PromptWriter) {
+  constructor(
+    context: MethodContext,
+    options: Options,
+    { writer, draw }: { writer: PromptWriter; draw: DrawSubjects },
+  ) {
     this.context = context;
     this.options = options;
     this.writer = writer;
+    this.draw = draw;
     this.optimizer = adamw({ learningRate: options.learningRate, weightDecay: 0 });
     this.state = this.optimizer.init(writer.parameters);
     this.reference = writer.parameters;
@@ -188,16 +252,17 @@ class Course {
     const { writer, context } = this;
     const { warmSteps, warmRate, clipNorm } = this.options;
     if (warmSteps === 0) return;
-    const texts = humanCandidates(context.task).map((text) => writer.idsOf(text));
+    const given = this.options.prompts ?? humanCandidates(context.task);
+    const texts = given.map((text) => writer.idsOf(text));
     const tokens = texts.flat().length;
     const optimizer = adamw({ learningRate: warmRate, weightDecay: 0 });
     let state = optimizer.init(writer.parameters);
     const trainer = await loadCompletionTrainer(writer.lm, writer.lora, imitation);
     try {
-      for (let step = 0; step < warmSteps && context.budget.isOpen; step++) {
+      for (let step = 0; step < warmSteps && context.budget.spent < WARM_SHARE; step++) {
         const weights = [texts.map((ids) => ids.map(() => 1 / tokens))];
         const signals = { advantages: [texts.map(() => 1)], oldLogProbs: weights, weights };
-        const groups = [{ prompt: this.reading(), texts }];
+        const groups = [{ prompt: this.draw(1)[0]!.reading, texts }];
         const { gradients } = await trainer.run(groups, signals, writer.parameters);
         const clipped = clipByGlobalNorm(gradients, clipNorm);
         [writer.parameters, state] = optimizer.update(writer.parameters, clipped, state);
@@ -218,21 +283,14 @@ class Course {
 
   /** Groups of prompts with their rewards; those that teach nothing are written again. */
   async rollout(): Promise<{ groups: Group[]; resampled: number }> {
-    const { groups: count, resamples, examplesPerStep } = this.options;
-    const batch = minibatch(this.context, examplesPerStep);
+    const { groups: count, resamples } = this.options;
     let resampled = 0;
-    let groups = await this.judge(
-      Array.from({ length: count }, () => this.reading()),
-      batch,
-    );
+    let groups = await this.judge(this.draw(count));
     for (let again = 0; again < resamples && this.context.budget.isOpen; again++) {
       const flat = groups.filter(({ rewards }) => isFlat(rewards));
       if (flat.length === 0) break;
       resampled += flat.length;
-      const fresh = await this.judge(
-        flat.map(() => this.reading()),
-        batch,
-      );
+      const fresh = await this.judge(this.draw(flat.length));
       groups = [...groups.filter((group) => !flat.includes(group)), ...fresh];
     }
     return { groups, resampled };
@@ -277,38 +335,23 @@ class Course {
   async close(): Promise<void> {
     await this.trainer?.unload();
     await this.reader?.unload();
-    await this.writer.close();
   }
 
-  /** A context: the task's description and some of its examples, drawn anew. */
-  private reading(): number[] {
-    const { task, rng } = this.context;
-    const { promptTokens } = this.options;
-    const context = { description: task.description, examples: drawExamples(task, rng) };
-    return this.writer.reading(messagesFor(context, { words: Math.ceil(promptTokens / 2) }));
-  }
-
-  private async judge(
-    readings: readonly (readonly number[])[],
-    batch: { blocks?: readonly number[] },
-  ): Promise<Group[]> {
-    const { environment, pool, rng, signal } = this.context;
+  private async judge(subjects: readonly Subject[]): Promise<Group[]> {
+    const { rng, signal } = this.context;
+    const readings = subjects.map(({ reading }) => reading);
     const each = this.options.groupSize;
     const written = await this.writer.write(readings, { each, rng, signal });
-    const prompts = written.flat().filter(({ text }) => text !== '');
-    const scores = await environment.step(
-      prompts.map(({ text }) => ({ text })),
-      batch,
-    );
-    const scoreOf = new Map(prompts.map((prompt, i) => [prompt, scores[i]!]));
-    for (const [{ text }, score] of scoreOf) pool.add({ text }, score);
-    // An empty prompt is no answer to what was asked: it fares as the worst did.
-    const least = Math.min(...scores.map(({ reward }) => reward));
-    return readings.map((reading, g) => {
-      const judged = written[g]!.map((w) => ({ written: w, score: scoreOf.get(w) }));
-      const rewards = judged.map(({ score }) => score?.reward ?? (scores.length > 0 ? least : 0));
-      return { reading, judged, rewards };
-    });
+    const groups: Group[] = [];
+    for (const [g, { reading, judge }] of subjects.entries()) {
+      const prompts = written[g]!.filter(({ text }) => text !== '');
+      const scores = prompts.length > 0 ? await judge(prompts.map(({ text }) => ({ text }))) : [];
+      // An empty prompt is no answer to what was asked: it fares as the worst did.
+      const least = scores.reduce((a, { reward }) => Math.min(a, reward), scores[0]?.reward ?? 0);
+      const judged = written[g]!.map((w) => ({ written: w, score: scores[prompts.indexOf(w)] }));
+      groups.push({ reading, judged, rewards: judged.map(({ score }) => score?.reward ?? least) });
+    }
+    return groups;
   }
 
   /** Read by a program of its own: most trainings ask for no reference. */

@@ -58,3 +58,10 @@ export {
   type TextSolution,
   titleOf,
 } from './solution.ts';
+export {
+  messagesOf,
+  type OwnContext,
+  openPolicy,
+  type WriterRecipe,
+  writePrompts,
+} from './written-prompts.ts';

@@ -6,7 +6,7 @@
 import type { z } from 'zod';
 import type { Environment, Prompt, PromptScore, PromptScorer } from '../environment/index.ts';
 import type { LanguageModel } from '../models/language-model.ts';
-import type { Policy, PolicyOptions } from '../policy/index.ts';
+import type { ContextPart, Policy, PolicyOptions } from '../policy/index.ts';
 import type { TextModel } from '../providers/text-model.ts';
 import type { RewardFunction } from '../tasks/rewards/index.ts';
 import type { AnyExample, AnyTask, Example, Task } from '../tasks/task.ts';
@@ -59,6 +59,8 @@ export interface MethodContext extends PromptContext {
   createPolicy(options: Omit<PolicyOptions, 'rng'>): Promise<Policy>;
   /** The LM that writes prompts, for methods that train it by themselves. */
   policyLm(): Promise<LanguageModel>;
+  /** What a policy that writes in words reads. */
+  readonly reads: readonly ContextPart[];
   /** Keeps files beside the result, such as a policy's weights; `save` gets a folder, returns the files. */
   keep?(save: (folder: string) => Promise<readonly string[]>): Promise<void>;
 }
@@ -78,7 +80,7 @@ export const anyTaskLm: readonly LmKind[] = ['causal', 'masked', 'text'];
 export const openTaskLms: readonly LmKind[] = ['causal', 'masked'];
 
 /** What a tensor needs to be scored. */
-export type SolutionContext = Pick<MethodContext, 'task' | 'taskLm' | 'reward'>;
+export type SolutionContext = Pick<MethodContext, 'task' | 'taskLm' | 'reward' | 'policyLm'>;
 
 export interface StepReport {
   readonly step: number;

@@ -1,6 +1,7 @@
 /**
- * What a method can find: a text that is pasted into the template, or a tensor that only an open
- * model can use. Texts go through the pool and are scored together; a tensor scores itself.
+ * What a method can find: a text that is pasted into the template, a tensor that only an open model
+ * can use, or a policy that writes a text for each context. Texts go through the pool and are scored
+ * together; what is no text scores itself.
  */
 import type { PromptScore } from '../environment/index.ts';
 import type { Example } from '../tasks/task.ts';
@@ -19,7 +20,7 @@ export interface TextSolution extends Placement {
 }
 
 export interface TensorSolution {
-  readonly kind: 'soft-prompt' | 'weights';
+  readonly kind: 'soft-prompt' | 'weights' | 'policy';
   /** One line for reports: "5 virtual tokens after the input". */
   readonly summary: string;
   /** Scores examples afresh in float32. */

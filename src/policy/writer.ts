@@ -31,6 +31,14 @@ export interface WrittenPrompt {
   readonly finish: Generated['finish'];
 }
 
+export interface WriteOptions {
+  readonly each: number;
+  readonly rng: Rng;
+  /** @default 1 */
+  readonly temperature?: number;
+  readonly signal?: AbortSignal | undefined;
+}
+
 export class PromptWriter {
   readonly lm: LanguageModel;
   readonly chat: Chat;
@@ -66,10 +74,10 @@ export class PromptWriter {
     return ids;
   }
 
-  /** `each` prompts after each reading, by sampling at temperature 1 from all words. */
+  /** `each` prompts after each reading, sampled from all words; at temperature 0 the likeliest ones. */
   async write(
     readings: readonly (readonly number[])[],
-    { each, rng, signal }: { each: number; rng: Rng; signal?: AbortSignal | undefined },
+    { each, rng, signal, temperature = 1 }: WriteOptions,
   ): Promise<WrittenPrompt[][]> {
     const requests = readings.flatMap((prompt) =>
       Array.from({ length: each }, () => ({
@@ -79,7 +87,8 @@ export class PromptWriter {
         stop: ['\n'],
       })),
     );
-    const texts = await this.generator.run(requests, { adapter: this.parameters, signal });
+    const adapter = this.parameters;
+    const texts = await this.generator.run(requests, { adapter, temperature, signal });
     const written = texts.map(({ text, ids, logProbs, end, finish }) => ({
       text: asPrompt(text),
       ids: end ? [...ids, end.id] : ids,

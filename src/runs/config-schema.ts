@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { methods } from '../methods/index.ts';
 import { DEFAULT_MODEL } from '../models/model-registry.ts';
+import { contextParts } from '../policy/index.ts';
 import { priceTableSchema } from '../providers/index.ts';
 import { taskConfigSchema } from '../tasks/config.ts';
 import { rewardNames } from '../tasks/rewards/index.ts';
@@ -13,6 +14,18 @@ export const configSchema = z.strictObject({
     .default(`local:${DEFAULT_MODEL}`)
     .describe('The frozen LM that reads the prompt'),
   policyLm: modelReference.default(`local:${DEFAULT_MODEL}`).describe('The LM that writes prompts'),
+  policy: z
+    .strictObject({
+      context: z
+        .array(z.enum(contextParts))
+        .min(1)
+        .default(['description', 'examples'])
+        .describe(
+          'What a policy that writes in words reads; with conversation or question it writes a prompt for each example',
+        ),
+    })
+    .prefault({})
+    .describe('What the policy LM conditions on'),
   method: z
     .looseObject({ name: z.string().min(1).describe(Object.keys(methods).join(', ')) })
     .default({ name: 'policy-gradient' })

@@ -151,7 +151,11 @@ export function beginRun(store: RunStore, r: RunParts): string {
   }
   return store.createRun({
     method: r.method.name,
-    config: { ...config, method: { ...(r.methodOptions as object), name: r.method.name } },
+    config: {
+      ...config,
+      method: { ...(r.methodOptions as object), name: r.method.name },
+      folder: r.loaded.folder,
+    },
     seed: config.seed,
     versions: versions(),
     hashes: { ...r.bench.task.hashes, taskLm: r.bench.taskLm.key },

@@ -94,6 +94,7 @@ export async function search(options: SearchOptions): Promise<Found> {
           createPolicy: (o: Parameters<Workbench['policy']>[0]) =>
             bench.policy(o, rng.fork('policy')),
           policyLm: () => bench.policyLm(),
+          reads: config.policy.context,
           keep: async (save: (folder: string) => Promise<readonly string[]>) => {
             if (options.artifactFolder !== undefined) {
               files.push(...(await save(options.artifactFolder)));

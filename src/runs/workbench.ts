@@ -179,7 +179,12 @@ export class Workbench implements Bench {
 
   /** What a tensor needs to be scored. */
   get solutionContext(): SolutionContext {
-    return { task: this.task, taskLm: this.taskLm, reward: rewards[this.loaded.config.reward] };
+    return {
+      task: this.task,
+      taskLm: this.taskLm,
+      reward: rewards[this.loaded.config.reward],
+      policyLm: () => this.policyLm(),
+    };
   }
 
   /** A fresh policy that reads the task's description. */
@@ -253,7 +258,7 @@ export class Workbench implements Bench {
 }
 
 /** @throws ConfigError for a model behind an API, whose logits nobody can read */
-function localName(reference: ModelReference, place: 'taskLm' | 'policyLm'): string {
+export function localName(reference: ModelReference, place: 'taskLm' | 'policyLm'): string {
   if (typeof reference === 'string' && !isRemote(reference)) return reference;
   throw new ConfigError(
     `${place}: ${nameOf(reference)} answers in text alone, here a model is needed whose logits can be read: local:NAME, a .gguf file, a model folder, or hf:owner/name`,

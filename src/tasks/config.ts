@@ -66,7 +66,9 @@ export const taskConfigSchema = z.strictObject({
   question: z
     .string()
     .optional()
-    .describe('Column of a question about the input, for tasks that are answered in text.'),
+    .describe(
+      'Column of a question about the input; where labels are given, a policy alone reads it.',
+    ),
   conversation: z
     .string()
     .optional()

@@ -49,6 +49,7 @@ export {
   composeReward,
 } from './rewards/composed.ts';
 export { type RewardFunction, type RewardName, rewardNames, rewards } from './rewards/index.ts';
+export { messagesSchema } from './row-context.ts';
 export { sealSplit } from './sealed-split.ts';
 export { apportion, sampleStratified, splitStratified, takeShots } from './split.ts';
 export type {

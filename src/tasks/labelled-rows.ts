@@ -5,16 +5,13 @@
 import { ConfigError, DataError } from '../errors.ts';
 import { suggestion } from '../util/suggest.ts';
 import { readTable, type TableRow } from './data-file.ts';
+import type { Row } from './duplicates.ts';
 import { excerpt } from './excerpt.ts';
+import { contextColumns, contextOf, type RowContext } from './row-context.ts';
 import { maxClasses } from './verbalizer.ts';
 
-export interface LabelledRow {
-  readonly row: number;
-  /** Trimmed, not empty. */
-  readonly input: string;
-  /** Trimmed, not empty. */
-  readonly gold: string;
-}
+/** Input and gold are trimmed and not empty. */
+export interface LabelledRow extends Row, RowContext {}
 
 export interface LabelledFile {
   /** As configured. */
@@ -27,6 +24,8 @@ export interface LabelledFile {
 export interface ColumnNames {
   readonly input?: string | undefined;
   readonly gold?: string | undefined;
+  readonly question?: string | undefined;
+  readonly conversation?: string | undefined;
 }
 
 export const inputGuesses = ['text', 'sentence', 'input', 'review', 'question', 'content', 'message', 'comment', 'body', 'utterance', 'title']; // biome-ignore format: one list
@@ -47,14 +46,17 @@ export async function readLabelledRows(
 ): Promise<LabelledFile> {
   const rows: LabelledRow[] = [];
   const golds = new Map<string, string>();
-  let columns: { input: string; gold: string } | undefined;
+  let columns: ReturnType<typeof findColumns> | undefined;
   let textLength = 0;
   for await (const tableRow of readTable(path)) {
-    columns ??= findColumns(shownPath, [...tableRow.values.keys()], names);
+    columns ??= findColumns(shownPath, tableRow, names);
     const { row } = tableRow;
     const input = fieldOf(shownPath, tableRow, columns.input);
     const gold = fieldOf(shownPath, tableRow, columns.gold);
-    rows.push({ row, input, gold });
+    const context = contextOf(shownPath, tableRow, columns.context);
+    const isMore = context.question !== undefined || context.conversation !== undefined;
+    const key = isMore ? { key: JSON.stringify([input, context]) } : {};
+    rows.push({ row, input, gold, ...context, ...key });
     if (!golds.has(gold)) golds.set(gold, `${shownPath} row ${row}`);
     textLength += input.length;
     if (golds.size > maxClasses) throw tooManyLabels(shownPath, columns.gold);
@@ -64,7 +66,8 @@ export async function readLabelledRows(
 }
 
 /** Names of the two columns among those that exist. */
-function findColumns(path: string, existing: readonly string[], names: ColumnNames) {
+function findColumns(path: string, { values, structures }: TableRow, names: ColumnNames) {
+  const existing = [...values.keys()];
   const input = findColumn(path, existing, 'input', names.input, inputGuesses);
   const gold = findColumn(path, existing, 'gold', names.gold, goldGuesses);
   if (input === gold) {
@@ -73,7 +76,8 @@ function findColumns(path: string, existing: readonly string[], names: ColumnNam
         `it has ${listColumns(existing)}`,
     );
   }
-  return { input, gold };
+  const all = [...existing, ...(structures?.keys() ?? [])];
+  return { input, gold, context: contextColumns(path, all, names) };
 }
 
 export function findColumn(

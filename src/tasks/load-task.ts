@@ -72,13 +72,9 @@ function refuseTextKeys(config: ParsedTaskConfig): void {
       `task.kind: a task of kind ${kind} is answered in text, here labels are needed; set task.kind to classification or sentiment`,
     );
   }
-  const key = (['metric', 'question', 'conversation'] as const).find(
-    (k) => config[k] !== undefined,
-  );
-  if (key === undefined) return;
-  const why = key === 'metric' ? 'labels are right or wrong' : 'labels are given to one text';
+  if (config.metric === undefined) return;
   throw new ConfigError(
-    `task.${key}: ${why}, so that it has no meaning for a task of kind ${kind}; remove it, or set task.kind, as to question-answering`,
+    `task.metric: labels are right or wrong, so that it has no meaning for a task of kind ${kind}; remove it, or set task.kind, as to question-answering`,
   );
 }
 
@@ -150,10 +146,12 @@ function carve(
 
 function toExamples(rows: readonly LabelledRow[], golds: readonly string[]): Example[] {
   const labels = new Map(golds.map((gold, label) => [gold, label]));
-  return rows.map(({ input, gold }) => ({
-    id: sha256(`${input}\n${gold}`).slice(0, 16),
+  return rows.map(({ input, gold, key, question, conversation }) => ({
+    id: sha256(`${key ?? input}\n${gold}`).slice(0, 16),
     input,
     label: labels.get(gold)!,
+    ...(question === undefined ? {} : { question }),
+    ...(conversation === undefined ? {} : { conversation }),
   }));
 }
 

@@ -15,6 +15,9 @@ export interface Example {
   readonly input: string;
   /** Index into `Task.classes`. */
   readonly label: number;
+  /** What a policy may read before it writes; the task LM reads neither. */
+  readonly question?: string;
+  readonly conversation?: readonly Message[];
 }
 
 /** An example that is answered in text. */

@@ -3,9 +3,6 @@
  * question and a conversation. A line of JSONL may hold lists and objects; in CSV and TSV a
  * conversation is written as JSON and a gold answer is one text.
  */
-import { z } from 'zod';
-import { DataError } from '../errors.ts';
-import type { Message } from '../providers/text-model.ts';
 import { readTable, type TableRow } from './data-file.ts';
 import type { Row, RowFile } from './duplicates.ts';
 import { excerpt } from './excerpt.ts';
@@ -17,11 +14,10 @@ import {
   maxTextLength,
   tooLarge,
 } from './labelled-rows.ts';
+import { at, contextColumns, contextOf, type RowContext } from './row-context.ts';
 
-export interface TextRow extends Row {
+export interface TextRow extends Row, RowContext {
   readonly golds: readonly string[];
-  readonly question?: string;
-  readonly conversation?: readonly Message[];
 }
 
 export type TextFile = RowFile<TextRow>;
@@ -70,12 +66,7 @@ function findColumns(path: string, row: TableRow, names: TextColumns): TextColum
   return {
     gold,
     ...(needsInput ? { input: findColumn(path, existing, 'input', names.input, guesses) } : {}),
-    ...(names.question === undefined
-      ? {}
-      : { question: findColumn(path, existing, 'question', names.question, []) }),
-    ...(names.conversation === undefined
-      ? {}
-      : { conversation: findColumn(path, existing, 'conversation', names.conversation, []) }),
+    ...contextColumns(path, existing, names),
   };
 }
 
@@ -85,10 +76,8 @@ function textRow(path: string, tableRow: TableRow, columns: TextColumns): TextRo
     ? fieldOf(path, tableRow, columns.input!)
     : (tableRow.values.get(columns.input ?? '')?.trim() ?? '');
   const golds = goldsOf(path, tableRow, columns.gold!);
-  const question = columns.question && tableRow.values.get(columns.question)?.trim();
-  const conversation = columns.conversation
-    ? conversationOf(path, tableRow, columns.conversation)
-    : undefined;
+  const context = contextOf(path, tableRow, columns);
+  const { question, conversation } = context;
   if (input === '' && !question && !conversation) {
     throw at(path, tableRow, 'has neither an input nor a question nor a conversation');
   }
@@ -98,8 +87,7 @@ function textRow(path: string, tableRow: TableRow, columns: TextColumns): TextRo
     gold: golds.join('\n'),
     golds,
     key: JSON.stringify([input, question ?? '', conversation ?? []]),
-    ...(question ? { question } : {}),
-    ...(conversation ? { conversation } : {}),
+    ...context,
   };
 }
 
@@ -119,42 +107,4 @@ function goldsOf(path: string, row: TableRow, column: string): string[] {
     row,
     `has ${problem} in column "${excerpt(column)}"; fill it in or remove the row`,
   );
-}
-
-const messages = z.array(
-  z.strictObject({
-    role: z.enum(['system', 'user', 'assistant']),
-    content: z.string().min(1),
-  }),
-);
-
-function conversationOf(
-  path: string,
-  row: TableRow,
-  column: string,
-): readonly Message[] | undefined {
-  const text = row.values.get(column)?.trim();
-  const given = row.structures?.get(column) ?? (text ? parseJson(path, row, column) : undefined);
-  if (given === undefined) return undefined;
-  const parsed = messages.safeParse(given);
-  if (parsed.success) return parsed.data.length > 0 ? parsed.data : undefined;
-  const { path: place, message } = parsed.error.issues[0]!;
-  const where = place.length > 0 ? ` at ${place.join('.')}: ${message}` : '';
-  throw at(path, row, `${malformed(column)}${where}`);
-}
-
-function parseJson(path: string, row: TableRow, column: string): unknown {
-  try {
-    return JSON.parse(row.values.get(column)!);
-  } catch {
-    throw at(path, row, `${malformed(column)}, got ${excerpt(row.values.get(column)!)}`);
-  }
-}
-
-function malformed(column: string): string {
-  return `has no conversation in column "${excerpt(column)}", expected a list of {"role": "user", "content": "…"} with the roles system, user, assistant`;
-}
-
-function at(path: string, { row }: TableRow, problem: string): DataError {
-  return new DataError(`data file ${path}: row ${row} ${problem}`);
 }

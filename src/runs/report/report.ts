@@ -127,6 +127,10 @@ export const KINDS: Readonly<
     what: 'changed weights',
     moves: 'no, it is a model of its own that must be served',
   },
+  policy: {
+    what: 'a policy that writes a prompt for each input',
+    moves: 'its prompts are texts for any model; the policy itself needs its own LM',
+  },
 };
 
 /** "split 13, seed 1". */

@@ -1,0 +1,177 @@
+/**
+ * What a trained policy does after its run: it reads a new context and writes the prompt for it; asked
+ * for more, the task LM answers with that prompt.
+ */
+import { readFile } from 'node:fs/promises';
+import { z } from 'zod';
+import { Environment } from '../environment/index.ts';
+import { ConfigError, DataError, StoreError } from '../errors.ts';
+import { type OwnContext, openPolicy, writePrompts } from '../methods/index.ts';
+import type { LanguageModel } from '../models/language-model.ts';
+import type { ContextPart } from '../policy/index.ts';
+import { messagesSchema } from '../tasks/index.ts';
+import { Engine } from '../tensor/index.ts';
+import type { LoadedConfig } from './config.ts';
+import { configSchema } from './config-schema.ts';
+import { openModel } from './open-model.ts';
+import type { StoredRun } from './store.ts';
+import { localName, Workbench } from './workbench.ts';
+
+/** A context as a file holds it: a list of messages, or an object. */
+export interface GivenContext extends OwnContext {
+  /** What the task LM is asked about. */
+  readonly input?: string | undefined;
+}
+
+const contextSchema = z.union([
+  messagesSchema.transform((conversation) => ({ conversation })),
+  z.strictObject({
+    conversation: messagesSchema.optional(),
+    question: z.string().min(1).optional(),
+    input: z.string().min(1).optional(),
+  }),
+]);
+
+export interface WrittenResult {
+  readonly kind: 'result';
+  readonly prompt: string;
+  readonly promptTokens: readonly number[];
+  /** ln P of the whole prompt under the policy, in nats. */
+  readonly logProb: number;
+  /** What the policy was shown. */
+  readonly reads: readonly ContextPart[];
+  readonly answer?: string;
+  /** P of each label word among the label words. */
+  readonly shares?: Readonly<Record<string, number>>;
+}
+
+/** @throws DataError when the file is missing or holds no context */
+export async function readContext(path: string): Promise<GivenContext> {
+  let text: string;
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (error) {
+    throw new DataError(`${path}: cannot be read (${(error as NodeJS.ErrnoException).code})`);
+  }
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    throw new DataError(
+      `${path}: expected a context as JSON, as in [{"role": "user", "content": "…"}]`,
+    );
+  }
+  const parsed = contextSchema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  throw new DataError(
+    `${path}: expected a list of messages {"role", "content"}, or an object with conversation, question and input`,
+  );
+}
+
+export interface WriteOptions {
+  readonly run: StoredRun;
+  readonly context: GivenContext;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * The prompt that the run's policy writes for a context.
+ * @throws ConfigError when the run left no policy that writes in words, or the context lacks all that
+ * the policy reads
+ */
+export async function write({ run, context, signal }: WriteOptions): Promise<WrittenResult> {
+  const { config, folder } = configOf(run);
+  const adapter = adapterOf(run);
+  const engine = new Engine({ device: config.device });
+  try {
+    const name = localName(config.policyLm, 'policyLm');
+    const lm = await openModel(name, { engine, base: folder, signal });
+    const result = await writeBy(lm, adapter, context);
+    await lm.close();
+    return result;
+  } finally {
+    await engine.close();
+  }
+}
+
+/** The same, and the task LM's answer with that prompt about `context.input`. */
+export async function answer({ run, context, signal }: WriteOptions): Promise<WrittenResult> {
+  const adapter = adapterOf(run);
+  const { input } = context;
+  if (input === undefined) {
+    throw new ConfigError('answer: there is nothing to answer about, give --input or "input" in the context'); // biome-ignore format: one sentence
+  }
+  const loaded = configOf(run);
+  const bench = await Workbench.open(loaded, { signal });
+  try {
+    const written = await writeBy(await bench.policyLm(), adapter, context);
+    return { ...written, ...(await answerOf(bench, { prompt: written.prompt, input })) };
+  } finally {
+    await bench.close();
+  }
+}
+
+/** A run's configuration, as it was loaded then. @throws StoreError for one of an older version */
+function configOf(run: StoredRun): LoadedConfig {
+  const { folder, ...config } = run.config as { folder?: string };
+  const parsed = configSchema.safeParse(config);
+  if (parsed.success && folder !== undefined) {
+    return { config: parsed.data, path: run.id, folder };
+  }
+  throw new StoreError(`run ${run.id}: its configuration is of another version, run it again`);
+}
+
+function adapterOf({ id, method, result }: StoredRun): string {
+  const adapter = result?.files?.find((file) => file.endsWith('adapter_model.safetensors'));
+  if (method === 'grpo' && adapter !== undefined) return adapter;
+  throw new ConfigError(
+    `run ${id}: ${method} left no policy that writes prompts, give a run of the method grpo that is done`,
+  );
+}
+
+async function writeBy(
+  lm: LanguageModel,
+  adapter: string,
+  context: GivenContext,
+): Promise<WrittenResult> {
+  const { recipe, writer } = await openPolicy(adapter, lm);
+  try {
+    const own = (['conversation', 'question'] as const).filter((p) => recipe.reads.includes(p));
+    if (own.length > 0 && own.every((part) => context[part] === undefined)) {
+      throw new ConfigError(
+        `context: the policy of this run reads the ${own.join(' and the ')}, the context has none`,
+      );
+    }
+    const [written] = await writePrompts(writer, recipe, [context]);
+    const { text, ids, logProbs } = written!;
+    const isShown = (part: ContextPart) =>
+      (part !== 'conversation' && part !== 'question') || context[part] !== undefined;
+    return {
+      kind: 'result',
+      prompt: text,
+      promptTokens: ids,
+      logProb: logProbs.reduce((a, b) => a + b, 0),
+      reads: recipe.reads.filter(isShown),
+    };
+  } finally {
+    await writer.close();
+  }
+}
+
+/** The likeliest label word, and what share of them all each has. */
+async function answerOf(
+  { task, taskLm, solutionContext: { reward } }: Workbench,
+  { prompt, input }: { prompt: string; input: string },
+) {
+  const examples = [{ id: 'asked', input, label: 0 }];
+  const environment = new Environment({ task, taskLm, examples, reward, precision: 'float32' });
+  const [score] = await environment.evaluate([prompt]);
+  await environment.close();
+  const most = Math.max(...score!.scores);
+  const weights = [...score!.scores].map((s) => Math.exp(s - most));
+  const total = weights.reduce((a, b) => a + b, 0);
+  return {
+    answer: task.classes[score!.predicted[0]!]!.word,
+    shares: Object.fromEntries(task.classes.map(({ word }, c) => [word, weights[c]! / total])),
+  };
+}

@@ -1,0 +1,124 @@
+/** A policy that reads the conversation and writes a prompt for each input: trained, saved, used. */
+import { type SpawnSyncReturns, spawnSync } from 'node:child_process';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { OptimizeResult } from '../src/runs/events.ts';
+import { optimize } from '../src/runs/optimize.ts';
+import { openStore } from '../src/runs/store.ts';
+import { answer, write } from '../src/runs/write.ts';
+import { packageRoot } from '../src/util/package-root.ts';
+import { type TinyTask, tinyTask } from './tiny-task.ts';
+
+const built = join(packageRoot(), 'dist', 'src', 'cli', 'main.js');
+const told = (content: string) => [{ role: 'user', content }];
+const set = [
+  'task.data={ train: train.jsonl, validation: validation.jsonl, test: test.jsonl }',
+  'task.conversation=conversation',
+  'policy.context=[description, conversation]',
+  'method.name=grpo',
+  'method.groupSize=4',
+  'method.promptTokens=6',
+  'method.warmSteps=2',
+  'method.prompts=["was the food", "is it very late"]',
+  'budget.evaluations=120',
+];
+
+let task: TinyTask;
+let result: OptimizeResult;
+beforeAll(async () => {
+  task = await tinyTask();
+  for (const split of ['train', 'validation', 'test']) {
+    const rows = Array.from({ length: 12 }, (_, i) => ({
+      text: `${split} the food was slow ${'very '.repeat(i)}late`,
+      label: i % 2,
+      conversation: told(i % 3 === 0 ? 'is it warm' : 'the film was loud'),
+    }));
+    await writeFile(
+      join(task.folder, `${split}.jsonl`),
+      rows.map((row) => `${JSON.stringify(row)}\n`).join(''),
+    );
+  }
+  result = await optimize(await task.load(...set), { store: await openStore() });
+});
+afterAll(() => task.remove());
+
+const run = async () => (await openStore()).getRun(result.runId);
+function whetstone(...args: string[]): SpawnSyncReturns<string> {
+  return spawnSync(process.execPath, [built, ...args], { cwd: task.folder, encoding: 'utf8' });
+}
+
+describe('a run', () => {
+  it('gives the policy as its result, scored with the prompt that it writes for each example', () => {
+    expect(result.kindOfResult).toBe('policy');
+    expect(result.prompt).toBe('a policy that reads the conversation and writes a prompt for it');
+    expect(result.test.examples).toBe(12);
+    expect(result.files!.map((file) => file.split('/').at(-1))).toEqual([
+      'adapter_model.safetensors',
+      'adapter_config.json',
+      'policy.json',
+    ]);
+    // At most one step more than the budget holds, and a look at the validation split.
+    expect(result.evaluations).toBeLessThan(120 + 16 + 12);
+  });
+
+  it('scores the same when it is opened from its files', () => {
+    const again = whetstone('evaluate', 'tiny.yaml', ...set.flatMap((s) => ['--set', s]), '--run', result.runId, '--split', 'test', '--json'); // biome-ignore format: one command
+    expect(again.stderr).toBe('');
+    const { score } = JSON.parse(again.stdout.trim().split('\n').at(-1)!);
+    expect(score).toBeCloseTo(result.test.score, 9);
+  });
+});
+
+describe('write', () => {
+  it('writes what the policy writes for this conversation, and says what it read', async () => {
+    const conversation = told('is it warm') as never;
+    const once = await write({ run: await run(), context: { conversation } });
+    expect(once.reads).toEqual(['description', 'conversation']);
+    expect(once.logProb).toBeLessThan(0);
+    const again = await write({ run: await run(), context: { conversation } });
+    expect(again).toEqual(once);
+    const { answer: word, shares, ...same } = await answer({ run: await run(), context: { conversation, input: 'the room was cold' } }); // biome-ignore format: one call
+    expect(same).toEqual(once);
+    expect(Object.keys(shares!)).toEqual(['negative', 'positive']);
+    expect(shares![word!]).toBeGreaterThanOrEqual(0.5);
+  });
+
+  it('answers on the command line', async () => {
+    await writeFile(join(task.folder, 'chat.json'), JSON.stringify(told('is it warm')));
+    const ran = whetstone('write', '--run', result.runId, '--context', 'chat.json', '--json');
+    expect(ran.stderr).toBe('');
+    const line = JSON.parse(ran.stdout.trim());
+    expect(Object.keys(line)).toEqual(['kind', 'prompt', 'promptTokens', 'logProb', 'reads']);
+    const answered = whetstone('answer', '--run', result.runId, '--context', 'chat.json', '--input', 'the room was cold'); // biome-ignore format: one command
+    expect(answered.stdout).toMatch(/(negative|positive) \(\d+% of the label words\)/);
+  });
+
+  it.each<[string, string, string, number]>([
+    ['no JSON', 'hello', 'expected a context as JSON', 1],
+    ['a role that nobody has', '[{"role":"god","content":"x"}]', 'expected a list of messages', 1],
+    [
+      'nothing that the policy reads',
+      '{"input":"x"}',
+      'the policy of this run reads the conversation',
+      2,
+    ],
+  ])('refuses %s', async (_, text, message, code) => {
+    await writeFile(join(task.folder, 'bad.json'), text);
+    const ran = whetstone('write', '--run', result.runId, '--context', 'bad.json');
+    expect(ran.stderr).toContain(message);
+    expect(ran.status).toBe(code);
+  });
+
+  it('refuses a run that left no policy, and a task without conversations', async () => {
+    const random = await optimize(await task.load('method.name=random', 'budget.evaluations=500'), {
+      store: await openStore(),
+    });
+    const ran = whetstone('write', '--run', random.runId, '--context', 'chat.json');
+    expect(ran.stderr).toContain('random left no policy that writes prompts');
+    const plain = task.load(...set.filter((s) => !s.startsWith('task.')), 'budget.evaluations=600');
+    await expect(optimize(await plain, { store: await openStore() })).rejects.toThrow(
+      'no train example has a conversation',
+    );
+  });
+});
