@@ -14,6 +14,8 @@ export interface ServerSettings {
   readonly limited?: number;
   readonly failed?: number;
   readonly hung?: number;
+  /** After which a hung connection is closed. @default never */
+  readonly hangMs?: number;
   readonly cut?: number;
   readonly broken?: number;
   readonly seed?: number;
@@ -80,7 +82,7 @@ export async function startApiServer(settings: ServerSettings): Promise<ApiServe
       response.writeHead(500, JSON_TYPE);
       response.end('{"error":{"message":"The server had an error"}}');
     } else if (luck < l + failed + hung) {
-      // Says nothing, ever.
+      if (settings.hangMs !== undefined) setTimeout(() => response.destroy(), settings.hangMs);
     } else if (luck < l + failed + hung + cut + broken) {
       spoilt.spoilt++;
       spoilt.spoiltInputTokens += usage.prompt_tokens;

@@ -70,7 +70,7 @@ async function runCalm(calls: number) {
 }
 
 async function runStorm(calls: number, capUsd?: number) {
-  const shares = { limited: 0.3, failed: 0.1, hung: 0.02, cut: 0.03, broken: 0.01 };
+  const shares = { limited: 0.3, failed: 0.1, hung: 0.005, cut: 0.03, broken: 0.01 };
   const server = await startServer({ latencyMs: 5, ...shares, seed: capUsd === undefined ? 1 : 2 });
   const ledger = new Ledger({ usd: capUsd });
   const kept = new Map<string, Completion>();
@@ -123,7 +123,7 @@ function openModel(baseUrl: string, ledger: Ledger, cache?: ResponseCache) {
       baseUrl,
       concurrency: CONCURRENCY,
       price: PRICE,
-      timeoutSeconds: 5,
+      timeoutSeconds: 10,
     },
     { env: {}, ledger, cache, patience: { backoffMs: 20, maxBackoffMs: 200 } },
   );
