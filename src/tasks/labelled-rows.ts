@@ -3,7 +3,7 @@
  * with the row each came from.
  */
 import { ConfigError, DataError } from '../errors.ts';
-import { suggestion } from '../util/suggest.ts';
+import { fieldOf, findColumn, listColumns } from './columns.ts';
 import { readTable, type TableRow } from './data-file.ts';
 import type { Row } from './duplicates.ts';
 import { excerpt } from './excerpt.ts';
@@ -78,47 +78,6 @@ function findColumns(path: string, { values, structures }: TableRow, names: Colu
   }
   const all = [...existing, ...(structures?.keys() ?? [])];
   return { input, gold, context: contextColumns(path, all, names) };
-}
-
-export function findColumn(
-  path: string,
-  existing: readonly string[],
-  role: 'input' | 'gold' | 'question' | 'conversation',
-  name: string | undefined,
-  guesses: readonly string[],
-): string {
-  if (name !== undefined) {
-    if (existing.includes(name)) return name;
-    const near = existing.length > 12 ? suggestion(name, existing) : '';
-    throw new ConfigError(
-      `data file ${path} has no column "${excerpt(name)}" (task.${role})${near}; ` +
-        `it has ${listColumns(existing)}`,
-    );
-  }
-  for (const guess of guesses) {
-    const column = existing.find((c) => c.toLowerCase() === guess);
-    if (column !== undefined) return column;
-  }
-  throw new ConfigError(
-    `data file ${path}: which column is the ${role}? set task.${role} to one of ` +
-      listColumns(existing),
-  );
-}
-
-export function fieldOf(path: string, { row, values }: TableRow, column: string): string {
-  const value = values.get(column)?.trim();
-  if (value !== undefined && value !== '') return value;
-  const problem = value === undefined ? 'no text' : 'nothing';
-  throw new DataError(
-    `data file ${path}: row ${row} has ${problem} in column "${excerpt(column)}"; ` +
-      'fill it in or remove the row',
-  );
-}
-
-function listColumns(columns: readonly string[]): string {
-  const shown = columns.slice(0, 20).map((column) => `"${excerpt(column)}"`);
-  const rest = columns.length - shown.length;
-  return shown.join(', ') + (rest > 0 ? ` and ${rest} more` : '');
 }
 
 function tooManyLabels(path: string, column: string): ConfigError {

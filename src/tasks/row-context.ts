@@ -5,9 +5,9 @@
 import { z } from 'zod';
 import { DataError } from '../errors.ts';
 import type { Message } from '../providers/text-model.ts';
+import { findColumn } from './columns.ts';
 import type { TableRow } from './data-file.ts';
 import { excerpt } from './excerpt.ts';
-import { findColumn } from './labelled-rows.ts';
 
 export interface RowContext {
   readonly question?: string;

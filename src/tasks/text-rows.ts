@@ -3,17 +3,11 @@
  * question and a conversation. A line of JSONL may hold lists and objects; in CSV and TSV a
  * conversation is written as JSON and a gold answer is one text.
  */
+import { fieldOf, findColumn } from './columns.ts';
 import { readTable, type TableRow } from './data-file.ts';
 import type { Row, RowFile } from './duplicates.ts';
 import { excerpt } from './excerpt.ts';
-import {
-  fieldOf,
-  findColumn,
-  inputGuesses,
-  maxRows,
-  maxTextLength,
-  tooLarge,
-} from './labelled-rows.ts';
+import { inputGuesses, maxRows, maxTextLength, tooLarge } from './labelled-rows.ts';
 import { at, contextColumns, contextOf, type RowContext } from './row-context.ts';
 
 export interface TextRow extends Row, RowContext {
