@@ -70,8 +70,9 @@ export async function scoreOpen(
     emit({
       kind: 'progress',
       phase,
-      done: Math.round(done),
-      ...(total ? { total } : {}),
+      // Each is scored on two splits.
+      done: Math.round(done / 2),
+      ...(total ? { total: total / 2 } : {}),
       unit: 'prompts',
     });
   };

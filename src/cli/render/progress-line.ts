@@ -31,7 +31,7 @@ export function createProgressMeter(now: () => number = Date.now): ProgressMeter
     const seconds = (now() - began) / 1000;
     const speed = (done - first) / seconds;
     if (seconds >= 1 && speed > 0) {
-      parts.push(`${amount(speed)}/s`);
+      parts.push(`${speed < 1 ? speed.toPrecision(1) : amount(speed)}/s`);
       if (total && done < total) parts.push(`${formatSeconds((total - done) / speed)} left`);
     }
     if (waitingFor !== undefined) parts.push(`waiting: ${visible(waitingFor)}`);

@@ -140,6 +140,10 @@ describe('run view', () => {
     expect(resultLines({ ...RESULT, rows: [worse, rows[1]!] }, options).join('\n')).not.toContain(
       'intervals overlap',
     );
+    const better = { ...row, test: { ...SCORE, interval: [0.9, 0.95] as const } };
+    expect(resultLines({ ...RESULT, rows: [better, rows[1]!] }, options).join('\n')).toMatch(
+      /test examples show that "Sentiment:" is better than what was found/,
+    );
   });
 });
 
@@ -151,6 +155,8 @@ describe('progress meter', () => {
     now = 10_000;
     meter.update({ phase: 'x', done: 50, total: 100, unit: 'prompts', waitingFor: 'rate\nlimit' });
     expect(meter.plain()).toBe('x: 50 of 100 prompts · 5/s · 10 s left · waiting: rate⏎limit');
+    now += 990_000;
+    expect(meter.plain()).toContain('50 of 100 prompts · 0.05/s');
   });
 });
 

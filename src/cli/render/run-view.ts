@@ -168,10 +168,12 @@ function noiseNote(rows: readonly ResultRow[], found: ResultRow, style: Style): 
   const others = rows.filter((row) => row.prompt !== found.prompt);
   const isClear = others.every((row) => row.test.interval[1] < found.test.interval[0]);
   if (others.length === 0 || isClear) return [];
-  const size = formatCount(found.test.examples);
-  return [
-    `${style.dim('note')}  intervals overlap: ${size} test examples do not show that one prompt is better`,
-  ];
+  const size = `${formatCount(found.test.examples)} test examples`;
+  const better = others.find((row) => row.test.interval[0] > found.test.interval[1]);
+  const note = better
+    ? `${size} show that ${quote(better.prompt)} is better than what was found: take it, or search longer`
+    : `intervals overlap: ${size} do not show that one prompt is better`;
+  return [`${style.dim('note')}  ${note}`];
 }
 
 /** A prompt in quotes, its control characters visible: leading spaces matter. */
