@@ -18,6 +18,9 @@ const sessions = new Map<number, ort.InferenceSession>();
 const kept = new Map<number, ort.Tensor>();
 let next = 1;
 
+// The first message says that the library is here: id 0 answers no request.
+port.postMessage({ id: 0, ok: true, value: undefined } satisfies Reply);
+
 // One request after another: a session's threads are the machine's cores already.
 let queue: Promise<void> = Promise.resolve();
 port.on('message', ({ id, request }: { id: number; request: Request }) => {

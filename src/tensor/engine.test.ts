@@ -1,5 +1,9 @@
+import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { EngineError, ShapeError } from '../errors.ts';
+import { packageRoot } from '../util/package-root.ts';
 import * as t from './index.ts';
 import { adam, Engine, emitProgram, float32, floats, grad, input, int64 } from './index.ts';
 
@@ -103,3 +107,20 @@ describe('grad', () => {
     expect(parameters.b![0]).toBeCloseTo(-1, 2);
   });
 });
+
+// The native library throws out of reach where its thread is ended while it loads.
+it('can be closed at any moment after it was opened', async () => {
+  const built = join(packageRoot(), 'dist', 'src', 'tensor', 'index.js');
+  const code = `
+    const { Engine } = await import(${JSON.stringify(pathToFileURL(built).href)});
+    const engine = new Engine();
+    await new Promise((resolve) => setTimeout(resolve, Number(process.argv[1])));
+    await engine.close();`;
+  const ends = Array.from({ length: 12 }, (_, i) => {
+    const args = ['--input-type=module', '-e', code, String(10 * i)];
+    return spawnSync(process.execPath, args, { encoding: 'utf8' });
+  });
+  expect(ends.map(({ status, stderr }) => ({ status, stderr }))).toEqual(
+    ends.map(() => ({ status: 0, stderr: '' })),
+  );
+}, 120_000);

@@ -57,12 +57,18 @@ export class Engine {
   >();
   private nextId = 1;
   private failure: Error | undefined;
+  /** Settles once the native library is in the thread, or never will be. */
+  private readonly begun: Promise<unknown>;
 
   constructor({ device = 'cpu', threads = availableParallelism() }: EngineOptions = {}) {
     this.device = device;
     this.threads = threads;
     this.worker = startWorker();
     this.worker.unref();
+    const { worker } = this;
+    this.begun = new Promise((resolve) => {
+      for (const event of ['message', 'error', 'exit'] as const) worker.once(event, resolve);
+    });
     this.worker.on('message', (reply: Reply) => this.settle(reply));
     this.worker.on('error', (error) => this.fail(`the engine thread failed: ${error.message}`));
     this.worker.on('exit', (code) => this.fail(`the engine thread ended (code ${code})`));
@@ -98,6 +104,9 @@ export class Engine {
   /** Ends the worker thread; the engine cannot be used afterwards. */
   async close(): Promise<void> {
     this.failure = new EngineError('the engine was closed');
+    // Ended while it loads the native library, the thread would take the process with it.
+    this.worker.ref();
+    await this.begun;
     await this.worker.terminate();
   }
 
