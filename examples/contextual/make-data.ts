@@ -55,9 +55,9 @@ const questions: readonly Question[] = [
       'How long is it?',
     ],
     answer(text) {
-      const words = text.split(/\s+/).length;
-      if (words <= 10) return 'short';
-      return words >= 18 ? 'long' : undefined;
+      const words = wordsOf(text);
+      if (words <= SHORT) return 'short';
+      return words >= LONG ? 'long' : undefined;
     },
   },
   {
@@ -88,6 +88,9 @@ const [out, texts] = process.argv.slice(2);
 if (!out) throw new Error('name the folder for the data, as in: make-data.ts data');
 const rng = createRng('contextual');
 const rows = rng.shuffle(await readTexts(texts ?? demoFolder()));
+// The shortest third of the texts and the longest.
+const sizes = rows.map(({ text }) => wordsOf(text)).sort((a, b) => a - b);
+const [SHORT, LONG] = [sizes[Math.floor(sizes.length / 3)]!, sizes[Math.floor((2 * sizes.length) / 3)]! + 1]; // biome-ignore format: one line
 mkdirSync(out, { recursive: true });
 const taken = new Set<string>();
 for (const [split, size] of Object.entries(SIZES)) {
@@ -95,6 +98,10 @@ for (const [split, size] of Object.entries(SIZES)) {
   const path = join(out, `${split}.jsonl`);
   writeFileSync(path, rng.shuffle(lines).join(''));
   console.log(`${path}: ${lines.length} examples`);
+}
+
+function wordsOf(text: string): number {
+  return text.split(/\s+/).length;
 }
 
 /** Examples of one question, as many of each answer; nothing where there are too few. */
