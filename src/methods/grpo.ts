@@ -147,7 +147,9 @@ export const grpo = method({
       examples: drawExamples(context.task, context.rng.fork('shown')),
     };
     const policy = { writer, recipe };
-    const draw = isEach ? eachExample(context, recipe, writer) : wholeTask(context, o, writer);
+    const draw = isEach
+      ? eachExample(context, recipe, writer)
+      : wholeTask(context, recipe, { ...o, writer });
     const run = new Course(context, o, { writer, draw });
     const best = isEach ? new BestPolicy(context, policy) : undefined;
     try {
@@ -213,10 +215,10 @@ class BestPolicy {
     const { context, policy } = this;
     if (this.parameters === policy.writer.parameters) return;
     const { validation, budget } = context;
-    const { score } = await scoreWritten(context, policy, validation, 'int8');
+    const { reward } = await scoreWritten(context, policy, validation, 'int8');
     budget.spend(validation.length);
-    if (score.reward <= this.reward) return;
-    this.reward = score.reward;
+    if (reward <= this.reward) return;
+    this.reward = reward;
     this.parameters = policy.writer.parameters;
   }
 }

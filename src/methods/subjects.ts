@@ -4,7 +4,7 @@
  */
 import type { Prompt, PromptScore } from '../environment/index.ts';
 import { ConfigError } from '../errors.ts';
-import { drawExamples, messagesFor, type PromptWriter } from '../policy/index.ts';
+import { drawExamples, ownParts, type PromptWriter } from '../policy/index.ts';
 import type { MethodContext } from './method.ts';
 import { minibatch } from './policy-loop.ts';
 import { messagesOf, type WriterRecipe } from './written-prompts.ts';
@@ -20,17 +20,16 @@ export type DrawSubjects = (count: number) => Subject[];
 
 /** True where a policy reads what differs from one example to the next. */
 export function readsEach({ reads }: Pick<MethodContext, 'reads'>): boolean {
-  return reads.includes('conversation') || reads.includes('question');
+  return ownParts(reads).length > 0;
 }
 
 /** The task, with some of its examples drawn anew each time: one prompt for all inputs. */
 export function wholeTask(
   context: MethodContext,
-  { examplesPerStep, promptTokens }: { examplesPerStep: number; promptTokens: number },
-  writer: PromptWriter,
+  recipe: WriterRecipe,
+  { writer, examplesPerStep }: { writer: PromptWriter; examplesPerStep: number },
 ): DrawSubjects {
-  const { task, environment, pool, rng, reads: parts } = context;
-  const words = Math.ceil(promptTokens / 2);
+  const { task, environment, pool, rng } = context;
   return (count) => {
     const batch = minibatch(context, examplesPerStep);
     const judge = async (prompts: readonly Prompt[]) => {
@@ -41,8 +40,8 @@ export function wholeTask(
       return scores;
     };
     return Array.from({ length: count }, () => {
-      const shown = { description: task.description, examples: drawExamples(task, rng) };
-      return { reading: writer.reading(messagesFor(shown, { parts, words })), judge };
+      const shown = { ...recipe, examples: drawExamples(task, rng) };
+      return { reading: writer.reading(messagesOf(shown, {})), judge };
     });
   };
 }
@@ -57,8 +56,8 @@ export function eachExample(
   writer: PromptWriter,
 ): DrawSubjects {
   const { task, rng, reads } = context;
-  for (const part of ['conversation', 'question'] as const) {
-    if (reads.includes(part) && task.train.every((example) => example[part] === undefined)) {
+  for (const part of ownParts(reads)) {
+    if (task.train.every((example) => example[part] === undefined)) {
       throw new ConfigError(
         `policy.context: no train example has a ${part}, name its column as task.${part} or leave it out`,
       );

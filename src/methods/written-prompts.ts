@@ -13,6 +13,7 @@ import type { Precision } from '../models/prepared-weights.ts';
 import {
   contextParts,
   messagesFor,
+  ownParts,
   type PolicyContext,
   PromptWriter,
   type WrittenPrompt,
@@ -63,19 +64,13 @@ export async function writePrompts(
   return keys.map((key) => written[unique.indexOf(key)]![0]!);
 }
 
-export interface WrittenScore {
-  readonly score: PromptScore;
-  /** The prompt of each example. */
-  readonly prompts: readonly string[];
-}
-
-/** Every example with the prompt that is written for it. */
+/** The score of examples, each with the prompt that is written for it. */
 export async function scoreWritten(
   { task, taskLm, reward }: SolutionContext,
   { writer, recipe }: OpenPolicy,
   examples: readonly Example[],
   precision: Precision = 'float32',
-): Promise<WrittenScore> {
+): Promise<PromptScore> {
   const prompts = (await writePrompts(writer, recipe, examples)).map(({ text }) => text);
   const programs = new TaskLmPrograms(taskLm, { precision });
   const C = task.classes.length;
@@ -95,7 +90,7 @@ export async function scoreWritten(
   } finally {
     await programs.unload();
   }
-  return { prompts, score: scoreOf(scores, examples, { reward }) };
+  return scoreOf(scores, examples, { reward });
 }
 
 export interface OpenPolicy {
@@ -105,12 +100,11 @@ export interface OpenPolicy {
 
 /** The policy as a result of a run; what opened it closes it. */
 export function policySolution(context: SolutionContext, policy: OpenPolicy): TensorSolution {
-  const { reads } = policy.recipe;
-  const own = reads.filter((part) => part === 'conversation' || part === 'question');
+  const own = ownParts(policy.recipe.reads);
   return {
     kind: 'policy',
     summary: `a policy that reads the ${own.join(' and the ')} and writes a prompt for it`,
-    evaluate: async (examples) => (await scoreWritten(context, policy, examples)).score,
+    evaluate: (examples) => scoreWritten(context, policy, examples),
     save: (folder) => savePolicy(folder, policy),
     close: () => policy.writer.close(),
   };

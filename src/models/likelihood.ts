@@ -17,9 +17,9 @@ import {
   takeAlong,
 } from '../tensor/index.ts';
 import { embed } from './architecture.ts';
-import { branches, type LayerCache } from './attention.ts';
+import { branches } from './attention.ts';
 import type { LanguageModel } from './language-model.ts';
-import { loadPrefiller, type PrefixCache } from './programs.ts';
+import { cacheInputs, loadPrefiller, type PrefixCache } from './programs.ts';
 
 /** Token ids; of a beginning at least one. */
 type Ids = readonly number[];
@@ -57,17 +57,7 @@ export async function loadLikelihood(model: LanguageModel): Promise<Likelihood> 
   const lengths = input('lengths', ['G'], 'int64');
   const rows = input('rows', ['S'], 'int64'); // flat index of each row that predicts a token
   const targets = input('targets', ['S', 1], 'int64'); // the tokens
-  const caches = new Map<number, LayerCache>();
-  const cacheOf = (layer: number): LayerCache => {
-    const dims = ['G', config.kvHeads, 'L', config.headWidth];
-    const cache = caches.get(layer) ?? {
-      k: input(`k.${layer}`, dims),
-      v: input(`v.${layer}`, dims),
-    };
-    caches.set(layer, cache);
-    return cache;
-  };
-  const attend = branches(config, { G: 'G', N: 'N', T: 'T', L: 'L' }, cacheOf, lengths);
+  const attend = branches(config, { G: 'G', N: 'N', T: 'T', L: 'L' }, cacheInputs(config), lengths);
   const x = embed(architecture, w, { ids, positions });
   const select = (t: Tensor) => gather(t, rows);
   const logits = architecture.head(w, architecture.forward(w, x, positions, attend, { select })); // [S, V]

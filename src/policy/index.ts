@@ -14,6 +14,7 @@ export {
   drawExamples,
   type MessageOptions,
   messagesFor,
+  ownParts,
   type PolicyContext,
   type ShownExample,
 } from './messages.ts';

@@ -10,6 +10,11 @@ import type { Rng } from '../util/rng.ts';
 export const contextParts = ['description', 'examples', 'conversation', 'question'] as const;
 export type ContextPart = (typeof contextParts)[number];
 
+/** Those of the parts that differ from one input to the next. */
+export function ownParts(parts: readonly ContextPart[]): ('conversation' | 'question')[] {
+  return (['conversation', 'question'] as const).filter((part) => parts.includes(part));
+}
+
 export interface ShownExample {
   readonly input: string;
   readonly answer: string;

@@ -22,12 +22,16 @@ type Hashes = Readonly<Record<string, string>>;
 /** Cells of earlier comparisons that answer `plan`, under their places in it; the newest first. */
 export function earlierCells(store: RunStore, plan: Plan, hashes: Hashes): StoredCell[] {
   const wanted = new Map<string, StoredCell>();
+  const question = sha256Json(questionOf(plan.loaded.config));
+  const { whetstone } = versions();
+  const isOfThisVersion = ({ run }: StoredCell) =>
+    run !== undefined && store.getRun(run).versions.whetstone === whetstone;
   for (const comparison of store.comparisons.list()) {
     const old = comparison.plan as StoredPlan;
-    if (sha256Json(questionOf(old.config)) !== sha256Json(questionOf(plan.loaded.config))) continue;
+    if (sha256Json(questionOf(old.config)) !== question) continue;
     for (const cell of store.comparisons.cells(comparison.id)) {
       const place = placeIn(plan, hashes, { cell, old, comparison });
-      if (place === undefined || wanted.has(place.key) || !isOfThisVersion(store, cell)) continue;
+      if (place === undefined || wanted.has(place.key) || !isOfThisVersion(cell)) continue;
       wanted.set(place.key, { ...cell, repetition: place.repetition });
     }
   }
@@ -56,8 +60,4 @@ function placeIn(
       (name) => comparison.hashes[`${cell.repetition} ${name}`] === hashes[`${repetition} ${name}`],
     );
   return isSame ? { key: `${cell.method} ${repetition}`, repetition } : undefined;
-}
-
-function isOfThisVersion(store: RunStore, { run }: StoredCell): boolean {
-  return run !== undefined && store.getRun(run).versions.whetstone === versions().whetstone;
 }

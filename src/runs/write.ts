@@ -8,7 +8,7 @@ import { Environment } from '../environment/index.ts';
 import { ConfigError, DataError, StoreError } from '../errors.ts';
 import { type OwnContext, openPolicy, writePrompts } from '../methods/index.ts';
 import type { LanguageModel } from '../models/language-model.ts';
-import type { ContextPart } from '../policy/index.ts';
+import { type ContextPart, ownParts } from '../policy/index.ts';
 import { messagesSchema } from '../tasks/index.ts';
 import { Engine } from '../tensor/index.ts';
 import type { LoadedConfig } from './config.ts';
@@ -136,7 +136,7 @@ async function writeBy(
 ): Promise<WrittenResult> {
   const { recipe, writer } = await openPolicy(adapter, lm);
   try {
-    const own = (['conversation', 'question'] as const).filter((p) => recipe.reads.includes(p));
+    const own = ownParts(recipe.reads);
     if (own.length > 0 && own.every((part) => context[part] === undefined)) {
       throw new ConfigError(
         `context: the policy of this run reads the ${own.join(' and the ')}, the context has none`,
@@ -144,14 +144,13 @@ async function writeBy(
     }
     const [written] = await writePrompts(writer, recipe, [context]);
     const { text, ids, logProbs } = written!;
-    const isShown = (part: ContextPart) =>
-      (part !== 'conversation' && part !== 'question') || context[part] !== undefined;
+    const missing: readonly ContextPart[] = own.filter((part) => context[part] === undefined);
     return {
       kind: 'result',
       prompt: text,
       promptTokens: ids,
       logProb: logProbs.reduce((a, b) => a + b, 0),
-      reads: recipe.reads.filter(isShown),
+      reads: recipe.reads.filter((part) => !missing.includes(part)),
     };
   } finally {
     await writer.close();
