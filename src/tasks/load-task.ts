@@ -6,13 +6,13 @@ import { ConfigError, DataError } from '../errors.ts';
 import { sha256 } from '../util/hash.ts';
 import { createRng, type Rng } from '../util/rng.ts';
 import type { ParsedTaskConfig, TaskConfig } from './config.ts';
-import { findRepeats, summarise } from './duplicates.ts';
 import { excerpt } from './excerpt.ts';
 import { taskKinds } from './kinds/index.ts';
 import { type LabelledFile, type LabelledRow, readLabelledRows } from './labelled-rows.ts';
 import { sealSplit } from './sealed-split.ts';
-import { sampleStratified, splitStratified, takeShots } from './split.ts';
+import { splitStratified, takeShots } from './split.ts';
 import {
+  examplesOfFiles,
   hashSplits,
   parseTaskConfig,
   readSplitFiles,
@@ -87,21 +87,11 @@ function divide(
 ): { splits: Record<SplitName, readonly Example[]>; warnings: string[] } {
   const rng = createRng(config.split?.seed ?? seed).fork('task');
   const golds = classes.map(({ gold }) => gold);
-  const missing = splitNames.filter((name) => !files.has(name));
-  const warnings: string[] = [];
-  const splits: { [name in SplitName]?: readonly Example[] } = {};
-  for (const [name, file] of files) {
-    const isDivided = name === 'train' && missing.length > 0;
-    const { unique, repeats, conflicts } = findRepeats(file);
-    const outcome = isDivided ? 'the first of each is kept' : 'all are kept';
-    warnings.push(
-      ...summarise('texts that stand twice', repeats, outcome),
-      ...summarise('texts with two different labels', conflicts, outcome),
-    );
-    const examples = toExamples(isDivided ? unique : file.rows, golds);
-    const size = config.maxExamples ?? Number.POSITIVE_INFINITY;
-    splits[name] = sampleStratified(examples, size, rng.fork(name));
-  }
+  const { splits, missing, warnings } = examplesOfFiles(files, config, {
+    golds: 'labels',
+    toExample: exampleMaker(golds),
+    rng,
+  });
   Object.assign(splits, carve(splits.train!, missing, config, golds, rng));
   if (config.shots !== undefined && splits.validation !== undefined && files.has('validation')) {
     const names = { golds };
@@ -144,15 +134,15 @@ function carve(
   return { ...carved, test: rest };
 }
 
-function toExamples(rows: readonly LabelledRow[], golds: readonly string[]): Example[] {
+function exampleMaker(golds: readonly string[]): (row: LabelledRow) => Example {
   const labels = new Map(golds.map((gold, label) => [gold, label]));
-  return rows.map(({ input, gold, key, question, conversation }) => ({
+  return ({ input, gold, key, question, conversation }) => ({
     id: sha256(`${key ?? input}\n${gold}`).slice(0, 16),
     input,
     label: labels.get(gold)!,
     ...(question === undefined ? {} : { question }),
     ...(conversation === undefined ? {} : { conversation }),
-  }));
+  });
 }
 
 /** Refuses a train split with one label; warns about labels that a split lacks. */

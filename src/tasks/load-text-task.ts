@@ -7,19 +7,18 @@ import { ConfigError, DataError } from '../errors.ts';
 import { sha256 } from '../util/hash.ts';
 import { createRng, type Rng } from '../util/rng.ts';
 import type { ParsedTaskConfig, TaskConfig } from './config.ts';
-import { findRepeats, summarise } from './duplicates.ts';
 import { type TaskKind, taskKinds } from './kinds/index.ts';
 import { hasMessageSlot, parseMessageTemplate } from './message-template.ts';
 import { type MetricConfig, type MetricDefinition, metricOf, metrics } from './metrics/index.ts';
 import { sealSplit } from './sealed-split.ts';
-import { sampleStratified, splitStratified } from './split.ts';
+import { splitStratified } from './split.ts';
 import {
+  examplesOfFiles,
   hashSplits,
   parseTaskConfig,
   readSplitFiles,
   type SplitName,
   type Splits,
-  splitNames,
   taskName,
 } from './split-files.ts';
 import type { TextExample, TextTask } from './task.ts';
@@ -110,21 +109,11 @@ function divide(
   config: ParsedTaskConfig,
   rng: Rng,
 ): { splits: Splits<TextExample>; warnings: string[] } {
-  const missing = splitNames.filter((name) => !files.has(name));
-  const warnings: string[] = [];
-  const splits: { [name in SplitName]?: readonly TextExample[] } = {};
-  for (const [name, file] of files) {
-    const isDivided = name === 'train' && missing.length > 0;
-    const { unique, repeats, conflicts } = findRepeats(file);
-    const outcome = isDivided ? 'the first of each is kept' : 'all are kept';
-    warnings.push(
-      ...summarise('texts that stand twice', repeats, outcome),
-      ...summarise('texts with two different gold answers', conflicts, outcome),
-    );
-    const examples = (isDivided ? unique : file.rows).map(toExample);
-    const size = config.maxExamples ?? Number.POSITIVE_INFINITY;
-    splits[name] = sampleStratified(examples, size, rng.fork(name));
-  }
+  const { splits, missing, warnings } = examplesOfFiles(files, config, {
+    golds: 'gold answers',
+    toExample,
+    rng,
+  });
   const names: SplitName[] = ['train', ...missing];
   const pool = splits.train!;
   if (pool.length < names.length) {

@@ -2,8 +2,10 @@
 import { basename, dirname, extname, resolve } from 'node:path';
 import { ConfigError } from '../errors.ts';
 import { sha256, sha256File } from '../util/hash.ts';
+import type { Rng } from '../util/rng.ts';
 import { type ParsedTaskConfig, type TaskConfig, taskConfigSchema } from './config.ts';
-import { type RowFile, refuseSharedTexts } from './duplicates.ts';
+import { findRepeats, type Row, type RowFile, refuseSharedTexts, summarise } from './duplicates.ts';
+import { sampleStratified } from './split.ts';
 
 export type SplitName = 'train' | 'validation' | 'test';
 export const splitNames: readonly SplitName[] = ['train', 'validation', 'test'];
@@ -47,6 +49,36 @@ export async function readSplitFiles<F extends RowFile>(
   }
   refuseSharedTexts([...files.values()]);
   return files;
+}
+
+/** Examples of the files that there are, the splits that have none, and what their owner should know. */
+export interface FileExamples<E> {
+  readonly splits: { [name in SplitName]?: readonly E[] };
+  readonly missing: readonly SplitName[];
+  readonly warnings: string[];
+}
+
+/** At most `maxExamples` of each file; texts that stand twice are kept once where a file is divided. */
+export function examplesOfFiles<R extends Row, E extends { readonly label?: number }>(
+  files: ReadonlyMap<SplitName, RowFile<R>>,
+  { maxExamples = Number.POSITIVE_INFINITY }: ParsedTaskConfig,
+  { golds, toExample, rng }: { golds: string; toExample: (row: R) => E; rng: Rng },
+): FileExamples<E> {
+  const missing = splitNames.filter((name) => !files.has(name));
+  const splits: { [name in SplitName]?: readonly E[] } = {};
+  const warnings: string[] = [];
+  for (const [name, file] of files) {
+    const isDivided = name === 'train' && missing.length > 0;
+    const { unique, repeats, conflicts } = findRepeats(file);
+    const outcome = isDivided ? 'the first of each is kept' : 'all are kept';
+    warnings.push(
+      ...summarise('texts that stand twice', repeats, outcome),
+      ...summarise(`texts with two different ${golds}`, conflicts, outcome),
+    );
+    const examples = (isDivided ? unique : file.rows).map(toExample);
+    splits[name] = sampleStratified(examples, maxExamples, rng.fork(name));
+  }
+  return { splits, missing, warnings };
 }
 
 /** SHA-256 of each file by its path, and of each split's examples. */
