@@ -10,6 +10,7 @@ import {
   type Completion,
   isFailure,
   Ledger,
+  labelScores,
   openTextModel,
   type TextModel,
 } from '../src/providers/index.ts';
@@ -86,13 +87,16 @@ describe.skipIf(setting === '')(
 
     it('tells the log-probabilities of label words', async () => {
       const messages = [{ role: 'user' as const, content: 'Is water wet? Answer Yes or No.' }];
-      const [scores] = await model.score!([{ messages, labels: ['Yes', 'No'] }]);
-      if (isFailure(scores!)) throw scores.error;
-      const sum = scores!.logProbs.reduce<number>((all, p) => all + Math.exp(p!), 0);
+      const { alternatives } = model;
+      const [told] = (await model.complete([
+        { messages, maxTokens: 4, alternatives },
+      ])) as Completion[];
+      const { logProbs } = labelScores(told!.alternatives!, ['Yes', 'No']);
+      const sum = logProbs.reduce<number>((all, p) => all + Math.exp(p!), 0);
       expect(sum).toBeGreaterThan(0.1);
       expect(sum).toBeLessThanOrEqual(1.0001);
       const [answer] = (await model.complete([{ messages, maxTokens: 1 }])) as Completion[];
-      const likelier = scores!.logProbs[0]! > scores!.logProbs[1]! ? 'Yes' : 'No';
+      const likelier = logProbs[0]! > logProbs[1]! ? 'Yes' : 'No';
       if (/^(Yes|No)/.test(answer!.text)) expect(answer!.text).toBe(likelier);
     });
 

@@ -8,6 +8,7 @@ import {
   type Failure,
   isFailure,
   Ledger,
+  labelScores,
   memoryCache,
   type OpenTextModelOptions,
   openTextModel,
@@ -574,28 +575,29 @@ describe('log-probabilities', () => {
     async (name) => {
       const format = formats.find(({ provider }) => provider === name)!;
       const { model, server } = await bench(format, () => ({ text: ' pos', logProbs }));
-      const [scores] = await model.score!([{ messages, labels }]);
-      if (isFailure(scores!)) throw scores.error;
-      expect(scores!.logProbs[0]).toBeCloseTo(Math.log(0.75));
-      expect(scores!.logProbs[1]).toBeCloseTo(Math.log(0.125));
-      expect(scores!.floor).toBeCloseTo(Math.log(0.0625));
-      expect(server.asked[0]).toMatchObject({ topLogProbs: 20, maxTokens: 1 });
-      const [again] = await model.score!([{ messages, labels }]);
-      expect(again).toEqual({ ...scores, isCached: true });
+      const request = { messages, maxTokens: 3, alternatives: model.alternatives };
+      const [answer] = (await model.complete([request])) as Completion[];
+      const scores = labelScores(answer!.alternatives!, labels);
+      expect(scores.logProbs[0]).toBeCloseTo(Math.log(0.75));
+      expect(scores.logProbs[1]).toBeCloseTo(Math.log(0.125));
+      expect(scores.floor).toBeCloseTo(Math.log(0.0625));
+      expect(server.asked[0]).toMatchObject({ topLogProbs: 20, maxTokens: 3 });
+      const [again] = await model.complete([request]);
+      expect(again).toEqual({ ...answer, isCached: true });
       expect(server.asked).toHaveLength(1);
     },
   );
 
-  it('are null for a label that the server does not tell', async () => {
-    const { model } = await bench(compatible, () => ({ text: ' pos', logProbs }));
-    const [scores] = await model.score!([{ messages, labels: ['positive', 'mixed'] }]);
-    expect(scores).toMatchObject({ logProbs: [expect.any(Number), null] });
+  it('are null for a label that is not told', () => {
+    const told = logProbs.map(([token, logProb]) => ({ token, logProb }));
+    expect(labelScores(told, ['positive', 'mixed']).logProbs).toEqual([expect.any(Number), null]);
   });
 
-  it('are a failure where the server leaves them out', async () => {
+  it('are missing where the server leaves them out', async () => {
     const { model } = await bench(compatible, () => ({ text: 'pos' }));
-    const [scores] = await model.score!([{ messages, labels }]);
-    expect(isFailure(scores!) && scores.error.message).toMatch(/holds no log-probabilities/);
+    const [answer] = await model.complete([{ messages, maxTokens: 3, alternatives: 20 }]);
+    expect(answer).toMatchObject({ text: 'pos' });
+    expect(answer).not.toHaveProperty('alternatives');
   });
 
   it('are not offered where the API has none', async () => {
@@ -603,6 +605,6 @@ describe('log-probabilities', () => {
       formats.find(({ provider }) => provider === 'anthropic')!,
       () => HI,
     );
-    expect(model.score).toBeUndefined();
+    expect(model.alternatives).toBeUndefined();
   });
 });

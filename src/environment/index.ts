@@ -7,6 +7,7 @@ export {
   EXAMPLES_PER_PASS,
   type PromptScore,
 } from './environment.ts';
+export { GradedAnswers } from './graded-answers.ts';
 export { type Layout, layoutOf, type Prompt } from './layout.ts';
 export { TaskLmPrograms } from './programs.ts';
 export { PromptGradient, type PromptSlope, type SlopeOptions } from './prompt-gradient.ts';

@@ -25,6 +25,8 @@ export interface PromptScore {
 export interface TextAnswers {
   /** What the task LM wrote, example by example. */
   readonly outputs: readonly string[];
+  /** What the metric says of each; the rewards may be graded more finely. */
+  readonly scores: readonly number[];
   /** Examples that have no score, since no answer came or it could not be judged. */
   readonly failed: number;
   /** The metric's score of the whole set, where it is not the mean (BLEU, chrF). */
@@ -33,10 +35,10 @@ export interface TextAnswers {
 
 /** Each answer's own score: 1 or 0 for a label, the metric's for a text. */
 export function answerScores(
-  { text, rewards, predicted, examples }: PromptScore,
+  { text, predicted, examples }: PromptScore,
   of: readonly AnyExample[],
 ): readonly number[] {
-  if (text) return rewards;
+  if (text) return text.scores;
   return predicted.map((label, i) => (label === of[examples[i]!]!.label ? 1 : 0));
 }
 
@@ -91,6 +93,8 @@ export function restrict(
     rewards,
     predicted: text ? [] : take(score.predicted),
     scores: Float32Array.from(kept.flatMap((i) => [...score.scores.subarray(i * C, (i + 1) * C)])),
-    ...(text ? { text: { outputs: take(text.outputs), failed: text.failed } } : {}),
+    ...(text
+      ? { text: { outputs: take(text.outputs), scores: take(text.scores), failed: text.failed } }
+      : {}),
   };
 }

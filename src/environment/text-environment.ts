@@ -1,14 +1,21 @@
 /**
  * The environment of tasks that are answered in text: a frozen task LM behind `TextModel`, examples
- * and a metric. `step(prompts)` gives one reward a prompt: the metric's mean over the examples. No
+ * and a metric. `step(prompts)` gives one reward a prompt: the metric's mean over the examples, or,
+ * for label words of a model that tells log-probabilities, of graded answers. No
  * prompt is asked twice on an example with the same decoding; an example that got no answer has no
  * score (it is left out and counted, never zero) and is asked again the next time.
  */
 import { ConfigError, type WhetstoneError } from '../errors.ts';
-import { isFailure, type TextModel, type TextRequest } from '../providers/text-model.ts';
+import {
+  type CompleteOptions,
+  isFailure,
+  type TextModel,
+  type TextRequest,
+} from '../providers/text-model.ts';
 import { renderMessages } from '../tasks/message-template.ts';
 import type { Answer, Metric } from '../tasks/metrics/metric.ts';
 import type { TextExample, TextTask } from '../tasks/task.ts';
+import type { Grade, GradedAnswers } from './graded-answers.ts';
 import type { Prompt } from './layout.ts';
 import type { PromptScore } from './prompt-score.ts';
 import type { AnsweredExample, PromptScorer } from './prompt-scorer.ts';
@@ -20,6 +27,8 @@ export interface TextEnvironmentOptions {
   readonly examples: readonly TextExample[];
   /** Answers that other environments of the same task LM got already. */
   readonly memory?: AnswerMemory;
+  /** Where gold answers are label words: rewards by how likely they are, too. */
+  readonly graded?: GradedAnswers | undefined;
   /** Examples of one block. @default 8 */
   readonly blockSize?: number;
   readonly signal?: AbortSignal | undefined;
@@ -34,7 +43,9 @@ export interface AnswerFailure {
 
 interface Judged {
   readonly output: string;
+  /** By the metric. */
   readonly score: number;
+  readonly reward: number;
 }
 
 /** Answers after which, if none of them came, the task LM is taken to be out of order. */
@@ -128,18 +139,21 @@ export class TextEnvironment implements PromptScorer {
     pairs: readonly { readonly text: string; readonly e: number }[],
     onProgress: ((share: number) => void) | undefined,
   ): Promise<void> {
-    const { taskLm, signal, metric } = this.options;
+    const { taskLm, signal, metric, graded } = this.options;
     const requests = pairs.map(({ text, e }): TextRequest => {
       const { input, question, conversation } = this.examples[e]!;
       const values = { prompt: text, input, question, conversation };
       return { messages: renderMessages(this.task.template, values), ...this.decoding };
     });
-    const completions = await taskLm.complete(requests, {
+    const settings: CompleteOptions = {
       signal,
       onProgress: (done) => onProgress?.(done / requests.length),
-    });
+    };
+    const completions = graded
+      ? await graded.complete(taskLm, requests, settings)
+      : await taskLm.complete(requests, settings);
     this.evaluations += requests.length;
-    const came: { pair: (typeof pairs)[number]; answer: Answer }[] = [];
+    const came: { pair: (typeof pairs)[number]; answer: Answer; grade: Grade | undefined }[] = [];
     const failed: AnswerFailure[] = [];
     let inARow = 0;
     let worst = 0;
@@ -157,7 +171,8 @@ export class TextEnvironment implements PromptScorer {
       }
       inARow = 0;
       const { golds, input } = example;
-      came.push({ pair, answer: { output: completion.text, golds, input } });
+      const answer = { output: completion.text, golds, input };
+      came.push({ pair, answer, grade: graded?.gradeOf(completion) });
     });
     const isDead = came.length === 0 && this.memory.isEmpty;
     if (last && (isDead || worst >= FAILURES_IN_A_ROW)) throw last;
@@ -165,12 +180,15 @@ export class TextEnvironment implements PromptScorer {
       came.map(({ answer }) => answer),
       signal,
     );
-    came.forEach(({ pair: { text, e }, answer }, i) => {
+    came.forEach(({ pair: { text, e }, answer, grade }, i) => {
       const score = scores[i];
       const example = this.examples[e]!;
       if (score === null || score === undefined || !Number.isFinite(score)) {
         failed.push({ example, message: `the metric ${metric.name} gave no score` });
-      } else this.memory.set(this.place(text), example.id, { output: answer.output, score });
+        return;
+      }
+      const reward = grade?.(example.golds[0]!, score) ?? score;
+      this.memory.set(this.place(text), example.id, { output: answer.output, score, reward });
     });
     this.failures += failed.length;
     if (failed.length > 0) this.options.onFailures?.(failed);
@@ -192,9 +210,10 @@ export class TextEnvironment implements PromptScorer {
       const known = this.memory.get(place, this.examples[e]!.id);
       return known ? [{ e, ...known }] : [];
     });
-    const rewards = judged.map(({ score }) => score);
+    const scores = judged.map(({ score }) => score);
+    const rewards = judged.map(({ reward }) => reward);
     // No score at all is not zero.
-    const mean = rewards.reduce((a, b) => a + b, 0) / rewards.length;
+    const mean = (values: readonly number[]) => values.reduce((a, b) => a + b, 0) / values.length;
     const outputs = judged.map(({ output }) => output);
     const corpus = this.options.metric.corpus?.(
       judged.map(({ e, output }) => {
@@ -203,14 +222,15 @@ export class TextEnvironment implements PromptScorer {
       }),
     );
     return {
-      reward: mean,
-      accuracy: mean,
+      reward: mean(rewards),
+      accuracy: mean(scores),
       examples: judged.map(({ e }) => e),
       rewards,
       predicted: [],
       scores: new Float32Array(0),
       text: {
         outputs,
+        scores,
         failed: wanted.length - judged.length,
         ...(corpus === undefined ? {} : { corpus }),
       },

@@ -7,8 +7,8 @@ import { once, setMaxListeners } from 'node:events';
 import { isAbort, NetworkError, WhetstoneError } from '../errors.ts';
 import { ask, Hopeless, type Line } from './call.ts';
 import { CallFailure } from './failures.ts';
-import { type Ask, type ResponseCache, responseKey } from './response-cache.ts';
-import type { CompleteOptions, Completion, Failure } from './text-model.ts';
+import { type ResponseCache, responseKey } from './response-cache.ts';
+import type { CompleteOptions, Completion, Failure, TextRequest } from './text-model.ts';
 
 /** Failures in a row, of calls that nothing cures, after which a batch is given up. */
 const FAILURES_IN_A_ROW = 10;
@@ -26,7 +26,7 @@ export interface ApiLm {
 /** Answers in the order of the requests; throws as `TextModel.complete` does. */
 export async function answerAll(
   lm: ApiLm,
-  requests: readonly Ask[],
+  requests: readonly TextRequest[],
   options: CompleteOptions = {},
 ): Promise<readonly (Completion | Failure)[]> {
   const { signal, onProgress } = options;
@@ -58,7 +58,11 @@ class Batch {
   #failuresInARow = 0;
   #end: Error | undefined;
 
-  constructor(lm: ApiLm, requests: readonly Ask[], onProgress: CompleteOptions['onProgress']) {
+  constructor(
+    lm: ApiLm,
+    requests: readonly TextRequest[],
+    onProgress: CompleteOptions['onProgress'],
+  ) {
     this.#lm = lm;
     this.#questions = group(requests, lm.key);
     this.#onProgress = onProgress;
@@ -152,12 +156,12 @@ function shared(theirs: Promise<Completion>, halt: AbortSignal): Promise<Complet
 
 interface Question {
   readonly key: string;
-  readonly request: Ask;
+  readonly request: TextRequest;
   /** Where its answer goes. */
   readonly places: number[];
 }
 
-function group(requests: readonly Ask[], key: string): Question[] {
+function group(requests: readonly TextRequest[], key: string): Question[] {
   const questions = new Map<string, Question>();
   requests.forEach((request, at) => {
     const id = responseKey(key, request);

@@ -11,9 +11,8 @@ import type { Cost, Ledger, Reservation, Role } from './ledger.ts';
 import { judge, type Patience } from './patience.ts';
 import { costUsd, type Price } from './prices.ts';
 import type { ChatModel, ChatOptions, ChatResult, LogProbs, ProviderOptions } from './provider.ts';
-import type { Ask } from './response-cache.ts';
 import type { Scheduler } from './scheduler.ts';
-import type { Completion } from './text-model.ts';
+import type { Completion, TextRequest } from './text-model.ts';
 import { estimateTokens, type TokenEstimate } from './token-estimate.ts';
 import { asResponse, ConnectionFailure, type HttpAnswer, type Send } from './transport.ts';
 
@@ -57,7 +56,11 @@ export class Hopeless extends Error {
  * The answer to one request.
  * @throws CallFailure when this request has none; Hopeless; BudgetError; the standard AbortError
  */
-export async function ask(line: Line, request: Ask, batch: BatchSignals): Promise<Completion> {
+export async function ask(
+  line: Line,
+  request: TextRequest,
+  batch: BatchSignals,
+): Promise<Completion> {
   const { scheduler, ledger, role, patience } = line;
   const release = await scheduler.slot(batch.halt);
   try {
@@ -108,7 +111,7 @@ async function wait(
 /** One try. */
 export class Attempt {
   readonly #line: Line;
-  readonly #request: Ask;
+  readonly #request: TextRequest;
   readonly #estimate: TokenEstimate;
   readonly #batch: BatchSignals;
   readonly #controller = new AbortController();
@@ -117,7 +120,7 @@ export class Attempt {
 
   constructor(
     line: Line,
-    request: Ask,
+    request: TextRequest,
     { estimate, batch }: { readonly estimate: TokenEstimate; readonly batch: BatchSignals },
   ) {
     this.#line = line;
@@ -273,7 +276,7 @@ export class Attempt {
       isCached: false,
       ...(told ? { alternatives: told } : {}),
     };
-    if (text === '' && completion.finish !== 'refusal' && !alternatives) {
+    if (text === '' && completion.finish !== 'refusal') {
       throw new CallFailure('request', new NetworkError(this.#emptiness(completion, maxTokens)));
     }
     return completion;

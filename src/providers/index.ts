@@ -1,4 +1,5 @@
 /** whetstone/providers: models that answer in text behind an API; the list of them is in registry.ts. */
+export { type LabelScores, labelScores } from './label-scores.ts';
 export { type Caps, type Cost, Ledger, type LedgerLine, type Role, roles } from './ledger.ts';
 export { type OpenTextModelOptions, openTextModel } from './open.ts';
 export type { Patience } from './patience.ts';
@@ -21,8 +22,6 @@ export {
   type Completion,
   type Failure,
   isFailure,
-  type LabelRequest,
-  type LabelScores,
   type Message,
   type TextModel,
   type TextRequest,

@@ -4,10 +4,19 @@
  * without a space before it and whatever its case; several such tokens add up. Leaves out what comes
  * after the first token: labels must differ at their beginning.
  */
-import type { Alternative, Completion, LabelScores } from './text-model.ts';
+import type { Alternative } from './text-model.ts';
+
+export interface LabelScores {
+  /**
+   * By label, the natural log of the probability that the answer begins with it; null where it is
+   * not among the alternatives, so that it is at most `floor`.
+   */
+  readonly logProbs: readonly (number | null)[];
+  /** Log-probability of the least likely alternative that was told. */
+  readonly floor: number;
+}
 
 export function labelScores(
-  answer: Completion,
   alternatives: readonly Alternative[],
   labels: readonly string[],
 ): LabelScores {
@@ -19,13 +28,9 @@ export function labelScores(
     const fitting = wanted.flatMap((label, i) => (label.startsWith(start) ? [i] : []));
     if (fitting.length === 1) sums[fitting[0]!]! += Math.exp(logProb);
   }
-  const { inputTokens, outputTokens, isCached } = answer;
   return {
     logProbs: sums.map((sum) => (sum > 0 ? Math.log(sum) : null)),
     floor: Math.min(...alternatives.map(({ logProb }) => logProb)),
-    inputTokens,
-    outputTokens,
-    isCached,
   };
 }
 

@@ -1,10 +1,9 @@
 /** From a reference in a configuration to a model behind an API. */
-import { ConfigError, NetworkError } from '../errors.ts';
+import { ConfigError } from '../errors.ts';
 import type { Environment } from '../util/data-folder.ts';
 import { sha256, sha256Json } from '../util/hash.ts';
 import { type ApiLm, answerAll } from './api-model.ts';
 import type { Attempt, Line } from './call.ts';
-import { labelScores } from './label-scores.ts';
 import type { Ledger, Role } from './ledger.ts';
 import { defaultPatience, type Patience } from './patience.ts';
 import { FREE, PRICES_AS_OF, type Price, type PriceTable, priceOf } from './prices.ts';
@@ -86,24 +85,11 @@ export function openTextModel(
     key: lm.key,
     contextLength: model.contextLength,
     complete: (requests, settings) => answerAll(lm, requests, settings),
-    ...(provider.logProbs ? { score: scorer(lm, provider.logProbs.most) } : {}),
+    ...(provider.logProbs ? { alternatives: provider.logProbs.most } : {}),
     close: async () => {
       sender?.close();
       shared.release();
     },
-  };
-}
-
-function scorer(lm: ApiLm, alternatives: number): NonNullable<TextModel['score']> {
-  return async (requests, settings) => {
-    const asks = requests.map(({ messages }) => ({ messages, maxTokens: 1, alternatives }));
-    const answers = await answerAll(lm, asks, settings);
-    return answers.map((answer, i) => {
-      if ('error' in answer) return answer;
-      if (answer.alternatives) return labelScores(answer, answer.alternatives, requests[i]!.labels);
-      const { name } = lm.line.who;
-      return { error: new NetworkError(`${name}: the answer holds no log-probabilities`) };
-    });
   };
 }
 

@@ -11,13 +11,8 @@ export interface ResponseCache {
   set(key: string, answer: Completion): void | Promise<void>;
 }
 
-/** A request, and how many alternatives of the first token are asked for. */
-export interface Ask extends TextRequest {
-  readonly alternatives?: number | undefined;
-}
-
 /** The key of an answer, the same for the same question to the same model. */
-export function responseKey(model: string, ask: Ask): string {
+export function responseKey(model: string, ask: TextRequest): string {
   const temperature = ask.temperature ?? 0;
   return sha256Json({
     model,

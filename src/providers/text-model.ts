@@ -20,6 +20,8 @@ export interface TextRequest {
   /** Which of several samples of one request this is: part of a cache's key where temperature > 0. */
   readonly sample?: number;
   readonly seed?: number;
+  /** How many alternatives of the first token are asked for; at most the model's `alternatives`. */
+  readonly alternatives?: number | undefined;
 }
 
 export interface Completion {
@@ -29,7 +31,7 @@ export interface Completion {
   readonly outputTokens: number;
   /** True where nothing was computed or paid for it. */
   readonly isCached: boolean;
-  /** The likeliest first tokens, the likeliest first: there where `score` asked for them. */
+  /** The likeliest first tokens, the likeliest first: there where the request asked for them and the server tells. */
   readonly alternatives?: readonly Alternative[];
 }
 
@@ -37,26 +39,6 @@ export interface Completion {
 export interface Alternative {
   readonly token: string;
   readonly logProb: number;
-}
-
-/** How likely each of several labels is as the beginning of the answer. */
-export interface LabelRequest {
-  readonly messages: readonly Message[];
-  /** The label words, no two of which begin alike: "positive", "negative". */
-  readonly labels: readonly string[];
-}
-
-export interface LabelScores {
-  /**
-   * By label, the natural log of the probability that the answer begins with it; null where it is
-   * not among the alternatives that the model tells, so that it is at most `floor`.
-   */
-  readonly logProbs: readonly (number | null)[];
-  /** Log-probability of the least likely alternative that was told. */
-  readonly floor: number;
-  readonly inputTokens: number;
-  readonly outputTokens: number;
-  readonly isCached: boolean;
 }
 
 /** One request that has no answer; the others of its batch stand. */
@@ -77,6 +59,8 @@ export interface TextModel {
   readonly key: string;
   /** Most tokens of messages and answer together, where it is known. */
   readonly contextLength?: number | undefined;
+  /** Most alternatives that it tells for the first token of an answer; absent where it tells none. */
+  readonly alternatives?: number;
   /**
    * Answers in the order of the requests.
    * @throws the standard AbortError; BudgetError when a cap is reached before all are sent; an error
@@ -86,18 +70,9 @@ export interface TextModel {
     requests: readonly TextRequest[],
     options?: CompleteOptions,
   ): Promise<readonly (Completion | Failure)[]>;
-  /**
-   * The log-probabilities of label words, for graded rewards. A model that cannot tell them lacks
-   * this member.
-   * @throws as `complete` does
-   */
-  score?(
-    requests: readonly LabelRequest[],
-    options?: CompleteOptions,
-  ): Promise<readonly (LabelScores | Failure)[]>;
   close(): Promise<void>;
 }
 
-export function isFailure(answer: Completion | LabelScores | Failure): answer is Failure {
+export function isFailure(answer: Completion | Failure): answer is Failure {
   return 'error' in answer;
 }

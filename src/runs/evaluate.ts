@@ -78,7 +78,7 @@ function classScores(
     }));
   }
   return (task.labelWords ?? []).map((word, label) => {
-    const own = score.rewards.filter((_, i) => examples[score.examples[i]!]!.label === label);
+    const own = score.text!.scores.filter((_, i) => examples[score.examples[i]!]!.label === label);
     const recall = own.reduce((a, b) => a + b, 0) / Math.max(1, own.length);
     return { gold: word, word, examples: own.length, recall };
   });

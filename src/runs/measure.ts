@@ -10,24 +10,23 @@ import type { SplitScore } from './events.ts';
  * bootstrap interval.
  */
 export function splitScore(score: Measured): SplitScore {
-  const { accuracy, predicted, rewards = [], text } = score;
+  const { accuracy, predicted, text } = score;
   if (!text) {
     const total = predicted.length;
     const { low, high } = wilsonInterval(Math.round(accuracy * total), total);
     return { score: accuracy, interval: [low, high], examples: total };
   }
-  if (rewards.length === 0) {
+  if (text.scores.length === 0) {
     throw new WhetstoneError(`none of ${text.failed} examples got an answer that could be judged`);
   }
-  const { low, high } = bootstrapMean(rewards, { rng: createRng('interval') });
+  const { low, high } = bootstrapMean(text.scores, { rng: createRng('interval') });
   return {
     score: accuracy,
     interval: [low, high],
-    examples: rewards.length,
+    examples: text.scores.length,
     ...(text.failed > 0 ? { failed: text.failed } : {}),
     ...(text.corpus === undefined ? {} : { corpus: text.corpus }),
   };
 }
 
-type Measured = Pick<PromptScore, 'accuracy' | 'predicted'> &
-  Partial<Pick<PromptScore, 'rewards' | 'text'>>;
+type Measured = Pick<PromptScore, 'accuracy' | 'predicted'> & Partial<Pick<PromptScore, 'text'>>;

@@ -1,5 +1,5 @@
 /** What a run works with where the task LM is asked in text: models behind `TextModel`, task, metric. */
-import { AnswerMemory, TextEnvironment } from '../environment/index.ts';
+import { AnswerMemory, GradedAnswers, TextEnvironment } from '../environment/index.ts';
 import { ConfigError } from '../errors.ts';
 import type { Precision } from '../models/prepared-weights.ts';
 import type { LedgerLine, TextModel } from '../providers/index.ts';
@@ -32,6 +32,8 @@ interface Shared {
   /** In float32 and in the search's precision; behind an API they are one. */
   readonly taskLms: { readonly float32: TextModel; readonly search: TextModel };
   readonly memory: AnswerMemory;
+  /** Where answers are label words. */
+  readonly graded: GradedAnswers | undefined;
 }
 
 export class TextBench implements Bench {
@@ -68,7 +70,14 @@ export class TextBench implements Bench {
       const { search } = config.precision;
       const float32 = await models.open(config.taskLm, 'task');
       const rough = await models.open(config.taskLm, 'task', search);
-      const shared = { models, taskLms: { float32, search: rough }, memory: new AnswerMemory() };
+      const { labelWords } = task;
+      const warn = (message: string) => options.onWarning?.(message);
+      const shared = {
+        models,
+        taskLms: { float32, search: rough },
+        memory: new AnswerMemory(),
+        graded: labelWords && new GradedAnswers(labelWords, warn),
+      };
       const metric = await openMetric(task, { loaded, models, taskLm: float32 });
       return new TextBench({ task, metric, shared }, loaded, options);
     } catch (error) {
@@ -112,6 +121,7 @@ export class TextBench implements Bench {
       metric: this.metric,
       examples,
       memory: this.shared.memory,
+      graded: this.shared.graded,
       ...(examplesPerPass === undefined ? {} : { blockSize: examplesPerPass }),
       signal: this.options.signal,
       onFailures: (failures) => this.tell(failures),
