@@ -2,6 +2,7 @@
 export type { Architecture, Attend, ModelConfig, WeightSpec, Weights } from './architecture.ts';
 export { architectures } from './architectures/index.ts';
 export { branches, sequences } from './attention.ts';
+export { type Embedder, loadEmbedder } from './embedder.ts';
 export { type EmbeddingTable, loadEmbeddings } from './embeddings.ts';
 export {
   type Generated,

@@ -3,6 +3,7 @@
  * or in this process. All of them enter what they take into one ledger.
  */
 
+import { loadEmbedder } from '../models/embedder.ts';
 import type { LanguageModel } from '../models/language-model.ts';
 import type { Precision } from '../models/prepared-weights.ts';
 import {
@@ -14,6 +15,7 @@ import {
   type TextModel,
 } from '../providers/index.ts';
 import { localTextModel } from '../providers/local.ts';
+import type { Embed } from '../tasks/metrics/index.ts';
 import { Engine } from '../tensor/index.ts';
 import type { OpenOptions } from './bench.ts';
 import type { LoadedConfig } from './config.ts';
@@ -26,6 +28,8 @@ export interface TextModels {
   /** False when nothing can be computed any more. */
   readonly isAlive: boolean;
   open(reference: ModelReference, role: Role, precision?: Precision): Promise<TextModel>;
+  /** Vectors of texts by a local model. */
+  embed(name: string): Promise<Embed>;
   close(): Promise<void>;
 }
 
@@ -49,11 +53,13 @@ export function textModels(
     engine ??= new Engine({ device: config.device });
     return openModel(name, { ...options, engine, base: folder });
   };
-  const local = async (name: string, precision: Precision) => {
+  const openLm = (name: string) => {
     const lm = lms.get(name) ?? (openLocal ?? openHere)(name);
     lms.set(name, lm);
-    return localTextModel(await lm, { precision });
+    return lm;
   };
+  const local = async (name: string, precision: Precision) =>
+    localTextModel(await openLm(name), { precision });
   const openNew = async (reference: ModelReference, role: Role, precision: Precision) => {
     if (openText) return counted(await openText(reference, role), { ledger, role });
     if (typeof reference === 'string' && !isApiReference(reference)) {
@@ -73,6 +79,10 @@ export function textModels(
       const model = opened.get(key) ?? openNew(reference, role, precision);
       opened.set(key, model);
       return model;
+    },
+    async embed(name) {
+      const embedder = await loadEmbedder(await openLm(name));
+      return (texts, signal) => embedder.run(texts, signal);
     },
     async close() {
       for (const model of opened.values())

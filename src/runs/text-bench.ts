@@ -1,6 +1,7 @@
 /** What a run works with where the task LM is asked in text: models behind `TextModel`, task, metric. */
 import { AnswerMemory, GradedAnswers, TextEnvironment } from '../environment/index.ts';
 import { ConfigError } from '../errors.ts';
+import { DEFAULT_MODEL } from '../models/model-registry.ts';
 import type { Precision } from '../models/prepared-weights.ts';
 import type { LedgerLine, TextModel } from '../providers/index.ts';
 import {
@@ -13,7 +14,12 @@ import {
   type TextExample,
   type TextTask,
 } from '../tasks/index.ts';
-import { metricOf } from '../tasks/metrics/index.ts';
+import {
+  type MetricDefinition,
+  type MetricName,
+  metricOf,
+  metrics,
+} from '../tasks/metrics/index.ts';
 import type { Metric } from '../tasks/metrics/metric.ts';
 import {
   type Bench,
@@ -23,7 +29,7 @@ import {
   type OpenOptions,
 } from './bench.ts';
 import type { LoadedConfig } from './config.ts';
-import { isRemote, nameOf } from './model-reference.ts';
+import { isRemote, localName, nameOf } from './model-reference.ts';
 import { type TextModels, textModels } from './open-text-model.ts';
 
 /** What benches of the same models have in common. */
@@ -188,11 +194,17 @@ async function openMetric(
 ): Promise<Metric> {
   if (task.labelWords) return labelMatch(task.labelWords);
   const { folder, config } = loaded;
-  const judgeName = typeof task.metric === 'object' && 'model' in task.metric && task.metric.model;
-  const judge = typeof judgeName === 'string' ? await models.open(judgeName, 'judge') : undefined;
+  const { metric = 'exact' } = task;
+  const { name, model }: { name: MetricName; model?: string | undefined } =
+    typeof metric === 'string' ? { name: metric } : metric;
+  const { needs = [] }: Pick<MetricDefinition, 'needs'> = metrics[name];
+  const judge = needs.includes('judge') && model ? await models.open(model, 'judge') : undefined;
+  const embed = needs.includes('embed')
+    ? await models.embed(localName(model ?? `local:${DEFAULT_MODEL}`, 'metric.model'))
+    : undefined;
   const writer = nameOf(config.policyLm).replace(/^local:/, '');
   const proposers = [taskLm, { name: writer, key: writer }];
-  return metricOf(task.metric, { folder, judge, proposers });
+  return metricOf(metric, { folder, judge, embed, proposers });
 }
 
 function refuseFluency({ fluency, taskLm }: LoadedConfig['config']): void {

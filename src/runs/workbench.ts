@@ -29,7 +29,7 @@ import {
   type OpenOptions,
 } from './bench.ts';
 import type { LoadedConfig } from './config.ts';
-import { isRemote, type ModelReference, nameOf } from './model-reference.ts';
+import { localName } from './model-reference.ts';
 import { openModel } from './open-model.ts';
 import { type TextModels, textModels } from './open-text-model.ts';
 
@@ -255,12 +255,4 @@ export class Workbench implements Bench {
     if (policyLm !== this.taskLm) await policyLm?.close();
     await engine.close();
   }
-}
-
-/** @throws ConfigError for a model behind an API, whose logits nobody can read */
-export function localName(reference: ModelReference, place: 'taskLm' | 'policyLm'): string {
-  if (typeof reference === 'string' && !isRemote(reference)) return reference;
-  throw new ConfigError(
-    `${place}: ${nameOf(reference)} answers in text alone, here a model is needed whose logits can be read: local:NAME, a .gguf file, a model folder, or hf:owner/name`,
-  );
 }

@@ -13,9 +13,10 @@ import { messagesSchema } from '../tasks/index.ts';
 import { Engine } from '../tensor/index.ts';
 import type { LoadedConfig } from './config.ts';
 import { configSchema } from './config-schema.ts';
+import { localName } from './model-reference.ts';
 import { openModel } from './open-model.ts';
 import type { StoredRun } from './store.ts';
-import { localName, Workbench } from './workbench.ts';
+import { Workbench } from './workbench.ts';
 
 /** A context as a file holds it: a list of messages, or an object. */
 export interface GivenContext extends OwnContext {

@@ -4,16 +4,23 @@
  *
  *   max(0, ⟨u, v⟩ / (|u| |v|))
  *
- * Where the vectors come from is the caller's: texts in, one vector each out. A vector of zeros, or
+ * Where the vectors come from is the caller's (a local LM): texts in, one vector each out. A vector of zeros, or
  * one that is not finite, has no direction: null.
  */
+import { z } from 'zod';
 import { assert } from '../../errors.ts';
 import { type Answer, type Embed, type Metric, metric } from './metric.ts';
 
 export const embeddingSimilarity = metric({
   name: 'embedding-similarity',
   summary: "Cosine of the embeddings of output and gold answer, by a model's vectors.",
-  options: {},
+  options: {
+    model: z
+      .string()
+      .min(1)
+      .optional()
+      .describe('The local model whose vectors are taken; the default model when left out'),
+  },
   needs: ['embed'],
   open: (_, { embed }) => embeddingMetric(embed!),
 });
