@@ -5,6 +5,7 @@ import { copyFile, mkdir, mkdtemp, readFile, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
+import { type Database, sqliteDriver } from '../src/runs/sqlite.ts';
 import { packageRoot } from '../src/util/package-root.ts';
 import { createRng } from '../src/util/rng.ts';
 import { fixtures } from './tiny-models.ts';
@@ -100,6 +101,13 @@ function start(args: readonly string[], watch: (child: ChildProcess, out: string
   });
 }
 
+/** Changes the store as another program might have. */
+async function inStore(work: (database: Database) => void): Promise<void> {
+  const database = (await sqliteDriver()).open(join(folder, 'home', 'runs.sqlite'));
+  work(database);
+  database.close();
+}
+
 const whetstone = (...args: string[]) => start(args, () => {});
 const events = (out: string) =>
   out
@@ -177,6 +185,39 @@ describe('a grid of two methods and two seeds', () => {
     expect(events(again.out).at(-1)).toEqual(result);
     const fresh = await whetstone(...GRID, '--fresh');
     expect(ran(fresh.out)).toHaveLength(4);
+  });
+
+  it('takes over cells of a version that did not know all settings yet, also when it had begun itself', async () => {
+    await configure();
+    await whetstone(...GRID);
+    const wider = ['compare', 'w.yaml', '--json', '--methods', 'manual,random', '--seeds', '3'];
+    const cut = await start(wider, (child, out) => {
+      if (ran(out.slice(0, out.lastIndexOf('\n'))).length === 1) child.kill('SIGKILL');
+    });
+    expect(cut.code).toBeNull();
+    // As the first comparison would lie there: without what was added since; and the second, begun
+    // before it could take anything over.
+    await inStore((database) => {
+      const rows = database.prepare('SELECT id, plan FROM comparisons').all();
+      for (const { id, plan } of rows as { id: string; plan: string }[]) {
+        const { config, methods, ...rest } = JSON.parse(plan);
+        const { policy: _, labelWords: __, ...old } = config;
+        const random = methods.find(({ name }: { name: string }) => name === 'random');
+        delete random.options.promptTokens;
+        const text = JSON.stringify({ config: old, methods, ...rest });
+        database.prepare('UPDATE comparisons SET plan = ? WHERE id = ?').run(text, id);
+        if (rest.repetitions.length === 3) {
+          database.prepare('DELETE FROM cells WHERE comparison = ?').run(id);
+        }
+      }
+    });
+    const { out } = await whetstone(...wider);
+    const grid = events(out).find(({ kind }) => kind === 'comparison');
+    expect(grid.resumed).toBe(4);
+    expect(ran(out).map(({ method, seed }) => `${method} ${seed}`)).toEqual([
+      'manual 3',
+      'random 3',
+    ]);
   });
 
   it('goes on after SIGKILL: finished cells are kept, the one cut off starts again', async () => {

@@ -191,8 +191,7 @@ function chooseComparison(
 ): string {
   const earlier = fresh ? [] : store.comparisons.find(plan.question);
   const same = earlier.find((one) => sha256Json(one.hashes) === sha256Json(hashes));
-  if (same) return same.id;
-  if (earlier[0]) {
+  if (!same && earlier[0]) {
     const old = earlier[0].hashes;
     const changed = Object.keys(hashes).filter((name) => old[name] !== hashes[name]);
     emit({
@@ -201,15 +200,26 @@ function chooseComparison(
     });
   }
   const { loaded, methods, repetitions } = plan;
-  const paid = fresh ? [] : earlierCells(store, plan, hashes);
   const stored: StoredPlan = {
     config: loaded.config,
     methods: methods.map(({ method, options }) => ({ name: method.name, options })),
     repetitions,
   };
-  const id = store.comparisons.create({ question: plan.question, hashes, plan: stored });
-  for (const cell of paid) store.comparisons.putCell(id, cell);
+  const { question } = plan;
+  const id = same?.id ?? store.comparisons.create({ question, hashes, plan: stored });
+  if (!fresh) takeOver(store, id, earlierCells(store, plan, hashes));
   return id;
+}
+
+/** Cells that others have paid for, where this comparison has none of its own. */
+function takeOver(store: RunStore, id: string, paid: readonly StoredCell[]): void {
+  const own = new Set<string>();
+  for (const { method, repetition, state } of store.comparisons.cells(id)) {
+    if (state !== 'running') own.add(keyOf(method, repetition));
+  }
+  for (const cell of paid) {
+    if (!own.has(keyOf(cell.method, cell.repetition))) store.comparisons.putCell(id, cell);
+  }
 }
 
 const keyOf = (method: string, repetition: number): string => `${method} ${repetition}`;

@@ -6,7 +6,7 @@
 import { sha256Json } from '../util/hash.ts';
 import { type Plan, questionOf, type Repetition } from './compare-plan.ts';
 import type { StoredCell, StoredComparison } from './comparison-table.ts';
-import type { Config } from './config.ts';
+import { type Config, configSchema } from './config.ts';
 import { versions } from './optimize.ts';
 import type { RunStore } from './store.ts';
 
@@ -28,7 +28,9 @@ export function earlierCells(store: RunStore, plan: Plan, hashes: Hashes): Store
     run !== undefined && store.getRun(run).versions.whetstone === whetstone;
   for (const comparison of store.comparisons.list()) {
     const old = comparison.plan as StoredPlan;
-    if (sha256Json(questionOf(old.config)) !== question) continue;
+    // Settings that are newer than the comparison get the defaults that it ran by.
+    const config = configSchema.safeParse(old.config);
+    if (!config.success || sha256Json(questionOf(config.data)) !== question) continue;
     for (const cell of store.comparisons.cells(comparison.id)) {
       const place = placeIn(plan, hashes, { cell, old, comparison });
       if (place === undefined || wanted.has(place.key) || !isOfThisVersion(cell)) continue;
@@ -48,10 +50,12 @@ function placeIn(
   const given = old.repetitions[cell.repetition];
   const repetition = repetitions.findIndex((one) => sha256Json(one) === sha256Json(given));
   const compared = methods.find(({ method }) => method.name === cell.method);
-  const options = old.methods.find(({ name }) => name === cell.method)?.options;
-  if (repetition < 0 || !compared || sha256Json(compared.options) !== sha256Json(options)) {
-    return undefined;
-  }
+  if (repetition < 0 || !compared) return undefined;
+  const options = compared.method.options.safeParse(
+    old.methods.find(({ name }) => name === cell.method)?.options,
+  );
+  const isAlike = options.success && sha256Json(options.data) === sha256Json(compared.options);
+  if (!isAlike) return undefined;
   const models = compared.method.needs?.policyLm ? ['taskLm', 'policyLm'] : ['taskLm'];
   const splits = ['train', 'validation', 'test'].map((name) => `split:${name}`);
   const isSame =
