@@ -1,6 +1,7 @@
 /** One suite for every provider: what a user meets, over a server that speaks the format. */
 import { readFileSync } from 'node:fs';
 import { afterEach, describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
 import { BudgetError, ConfigError, NetworkError } from '../src/errors.ts';
 import {
   type CompleteOptions,
@@ -13,6 +14,7 @@ import {
   type OpenTextModelOptions,
   openTextModel,
   PRICES_AS_OF,
+  parseApiReference,
   providers,
   type TextModel,
   type TextRequest,
@@ -184,6 +186,18 @@ describe.each(formats.map((format) => [format.provider, format] as const))('%s',
     );
     expect(short).toMatchObject({ text: 'Hi there' });
     expect(server.asked).toHaveLength(2);
+  });
+
+  it('is not even sent where the window is known: some servers cut it without a word', async () => {
+    const { ask, server } = await bench(compatible, () => HI, {
+      reference: { contextLength: 100 },
+    });
+    const answer = await ask('word '.repeat(200));
+    expect(isFailure(answer) && answer.error.message).toMatch(
+      /about 2\d\d tokens\) and the answer \(up to 16\) do not fit into the model's window of 100 tokens; shorten/,
+    );
+    expect(server.asked).toHaveLength(0);
+    expect(isFailure(await ask('word'))).toBe(false);
   });
 
   it('tries again after a server error, a cut body and broken JSON, and pays once', async () => {
@@ -554,6 +568,23 @@ describe('docs/providers.md', () => {
       for (const variable of p.keyVariables) expect(row).toContain(variable);
     },
   );
+
+  it.each(Object.values(providers))('gives $name a page of its own', (p) => {
+    expect(page).toContain(`(providers/${p.name}.md)`);
+    const own = readFileSync(new URL(`../docs/providers/${p.name}.md`, import.meta.url), 'utf8');
+    expect(own).toContain(p.baseUrl ?? 'baseUrl');
+    for (const variable of p.keyVariables) expect(own).toContain(variable);
+    expect(own).toContain(`| ${p.concurrency}, or \`concurrency\``);
+    expect(own).toMatch(
+      p.logProbs ? /log-probabilities +\| (yes|where)/ : /log-probabilities +\| no/,
+    );
+    // Every configuration on it is one.
+    for (const [, yaml] of own.matchAll(/```yaml\n([^`]*)```/g)) {
+      const { taskLm } = parse(yaml!);
+      expect(() => parseApiReference(taskLm)).not.toThrow();
+      expect(parseApiReference(taskLm).provider).toBe(p.name);
+    }
+  });
 
   it('says of when the prices are', () => {
     expect(page).toContain(PRICES_AS_OF);

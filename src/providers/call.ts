@@ -6,7 +6,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isAbort, NetworkError, WhetstoneError } from '../errors.ts';
 import { formatSeconds } from '../util/format.ts';
-import { CallFailure, httpFailure, type Identity, isHtml, unreadable } from './failures.ts';
+import {
+  CallFailure,
+  httpFailure,
+  type Identity,
+  isHtml,
+  tooLong,
+  unreadable,
+} from './failures.ts';
 import type { Cost, Ledger, Reservation, Role } from './ledger.ts';
 import { judge, type Patience } from './patience.ts';
 import { costUsd, type Price } from './prices.ts';
@@ -30,6 +37,8 @@ export interface Line {
   readonly role: Role;
   readonly price: Price | undefined;
   readonly patience: Patience;
+  /** The model's window in tokens, where it is known. */
+  readonly contextLength: number | undefined;
   readonly send: Send;
   /** The calls under way, by the signal that the AI SDK hands to its `fetch`. */
   readonly calls: WeakMap<AbortSignal, Attempt>;
@@ -62,6 +71,7 @@ export async function ask(
   batch: BatchSignals,
 ): Promise<Completion> {
   const { scheduler, ledger, role, patience } = line;
+  refuseLong(line, request);
   const release = await scheduler.slot(batch.halt);
   try {
     const begun = performance.now();
@@ -88,6 +98,14 @@ export async function ask(
   } finally {
     release();
   }
+}
+
+/** Some servers cut without a word what is longer than their window. */
+function refuseLong({ who, contextLength }: Line, { messages, maxTokens }: TextRequest): void {
+  if (contextLength === undefined) return;
+  const input = estimateTokens(messages).likely;
+  if (input + maxTokens <= contextLength) return;
+  throw tooLong(who.name, { input, output: maxTokens }, ` of ${contextLength} tokens`);
 }
 
 async function wait(

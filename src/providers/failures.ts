@@ -88,13 +88,22 @@ export function httpFailure(
     return new CallFailure('transient', error, retryAfterMs(headers, body));
   }
   if (status === 413 || TOO_LONG.test(body)) {
-    const error = new NetworkError(
-      `${who.name}: the messages (about ${tokens.input} tokens) and the answer (up to ${tokens.output}) do not fit into the model's window${quoted}; shorten them or take a model with a longer window`,
-    );
-    return new CallFailure('long', error);
+    return tooLong(who.name, tokens, quoted);
   }
   const error = new NetworkError(`${who.name}: the request was refused (${status})${quoted}`);
   return new CallFailure('request', error);
+}
+
+/** `why`: what follows "the model's window". */
+export function tooLong(
+  name: string,
+  tokens: { readonly input: number; readonly output: number },
+  why: string,
+): CallFailure {
+  const error = new NetworkError(
+    `${name}: the messages (about ${tokens.input} tokens) and the answer (up to ${tokens.output}) do not fit into the model's window${why}; shorten them or take a model with a longer window`,
+  );
+  return new CallFailure('long', error);
 }
 
 /** A 200 whose body is no answer. */

@@ -69,6 +69,7 @@ export function openTextModel(
     ledger,
     role,
     price,
+    contextLength: model.contextLength,
     patience: { ...defaultPatience, timeoutMs, ...options.patience },
     send: sender?.send ?? sendByFetch(options.fetch!),
     calls,

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
 import { z } from 'zod';
 import { ConfigError } from '../../errors.ts';
 import { commonLength, editDistance } from './alignment.ts';
@@ -9,6 +10,7 @@ import {
   type Embed,
   type Metric,
   type MetricConfig,
+  type MetricDefinition,
   metricNames,
   metricOf,
   metricSchema,
@@ -205,15 +207,34 @@ describe('the configuration', () => {
     }
   });
 
-  it('is documented: every metric has its section, every option its name there', () => {
-    const docs = readFileSync(new URL('../../../docs/metrics.md', import.meta.url), 'utf8');
-    for (const [key, { name, options }] of Object.entries(metrics)) {
-      expect(key).toBe(name);
-      expect(docs).toContain(`\n| \`${name}\` `);
-      const section = docs.split(`\n## ${name}\n`)[1]?.split('\n## ')[0] ?? '';
-      for (const option of Object.keys(options)) expect(section).toContain(`\`${option}\``);
-      expect(section.length).toBeGreaterThan(80);
-    }
+  const pageOf = (path: string) =>
+    readFileSync(new URL(`../../../docs/${path}`, import.meta.url), 'utf8');
+
+  it.each(Object.entries(metrics))('%s has its page, with every option on it', (key, metric) => {
+    const { name, options } = metric;
+    expect(key).toBe(name);
+    expect(pageOf('metrics.md')).toContain(`\n| [\`${name}\`](metrics/${name}.md) `);
+    const page = pageOf(`metrics/${name}.md`);
+    for (const option of Object.keys(options)) expect(page).toContain(`\`${option}\``);
+  });
+
+  const computed = Object.values(metrics).filter(({ name, needs }: MetricDefinition) => {
+    return needs === undefined && name !== 'function';
+  });
+  it.each(computed.map(({ name }) => name))('%s scores as its page says', async (name) => {
+    const page = pageOf(`metrics/${name}.md`);
+    const [, yaml] = page.match(/```yaml\n([^`]*)```/)!;
+    const metric = await metricOf(parse(yaml!).task.metric);
+    const rows = [...page.matchAll(/^\| (`.*`|\(empty\)) +\| (`.*`|\(empty\)) +\| (\S+) +\|$/gm)];
+    expect(rows.length).toBeGreaterThan(1);
+    const text = (cell: string) => (cell === '(empty)' ? '' : cell.slice(1, -1));
+    const answers = rows.map(([, output, gold]) => {
+      return { output: text(output!), golds: [text(gold!)], input: '' };
+    });
+    const scores = await metric.score(answers);
+    expect(scores.map((score) => Math.round(1000 * score!) / 1000)).toEqual(
+      rows.map(([, , , score]) => Number(score)),
+    );
   });
 });
 
