@@ -8,6 +8,7 @@ import { defineCompare } from './commands/compare.ts';
 import { defineDemo } from './commands/demo.ts';
 import { defineDoctor } from './commands/doctor.ts';
 import { defineEvaluate } from './commands/evaluate.ts';
+import { defineExport } from './commands/export.ts';
 import { defineInit } from './commands/init.ts';
 import { defineInspect } from './commands/inspect.ts';
 import { defineLabelWords } from './commands/label-words.ts';
@@ -60,6 +61,7 @@ function createProgram(): Command {
   defineInspect(program);
   defineLabelWords(program);
   defineWrite(program);
+  defineExport(program);
   defineModels(program);
   defineRuns(program);
   defineDoctor(program);
