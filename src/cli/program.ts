@@ -16,6 +16,7 @@ import { defineModels } from './commands/models.ts';
 import { defineOptimize } from './commands/optimize.ts';
 import { defineRuns } from './commands/runs.ts';
 import { defineSchema } from './commands/schema.ts';
+import { defineServe } from './commands/serve.ts';
 import { defineWrite } from './commands/write.ts';
 import { openSession } from './session.ts';
 
@@ -36,7 +37,8 @@ export async function runCli(argv: readonly string[]): Promise<never> {
     const program = createProgram();
     if (argv.length <= 2) program.outputHelp();
     else await program.parseAsync([...argv]);
-    code = session.signal.aborted ? 130 : Number(process.exitCode ?? 0);
+    // A command that ends by Ctrl-C, as it should, says so.
+    code = Number(process.exitCode ?? (session.signal.aborted ? 130 : 0));
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) code = 0;
     else code = session.fail(...describeFailure(error));
@@ -62,6 +64,7 @@ function createProgram(): Command {
   defineLabelWords(program);
   defineWrite(program);
   defineExport(program);
+  defineServe(program);
   defineModels(program);
   defineRuns(program);
   defineDoctor(program);

@@ -25,10 +25,15 @@ export function responseKey(model: string, ask: TextRequest): string {
   });
 }
 
-export function memoryCache(): ResponseCache {
+/** Keeps the newest answers: what runs for weeks must not grow without end. */
+export function memoryCache(most = 1_000_000): ResponseCache {
   const answers = new Map<string, Completion>();
   return {
     get: (key) => answers.get(key),
-    set: (key, answer) => void answers.set(key, answer),
+    set: (key, answer) => {
+      answers.set(key, answer);
+      const oldest = answers.keys().next().value;
+      if (answers.size > most && oldest !== undefined) answers.delete(oldest);
+    },
   };
 }
