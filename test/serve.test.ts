@@ -45,6 +45,31 @@ function post(path: string, body: unknown, { to = serving, headers = {} } = {}):
   const text = typeof body === 'string' ? body : JSON.stringify(body);
   return fetch(to.url + path, { method: 'POST', headers: { ...json, ...headers }, body: text });
 }
+interface Choice {
+  readonly index: number;
+  readonly text: string;
+  readonly message: { readonly content: string };
+  readonly logprobs: {
+    readonly tokens: readonly string[];
+    readonly content: readonly Told[];
+  };
+}
+interface Told {
+  readonly token: string;
+  readonly bytes: readonly number[];
+  readonly top_logprobs: readonly { readonly token: string; readonly logprob: number }[];
+}
+/** Whatever a route may say, so that tests read it. */
+interface Body {
+  readonly model: string;
+  readonly choices: readonly [Choice, ...Choice[]];
+  readonly usage: Record<'prompt_tokens' | 'completion_tokens' | 'total_tokens', number>;
+  readonly error: { readonly message: string; readonly type: string; readonly code: string };
+  readonly data: readonly { readonly id: string }[];
+}
+async function read(response: Response | Promise<Response>): Promise<Body> {
+  return (await (await response).json()) as Body;
+}
 const asked = (content: string, more: object = {}) => ({
   model: 'whetstone',
   messages: [{ role: 'user', content }],
@@ -55,7 +80,7 @@ describe('chat completions', () => {
   it('answers with a label word, its tokens counted', async () => {
     const response = await post('/v1/chat/completions', asked('the room was cold'));
     expect(response.status).toBe(200);
-    const body = await response.json();
+    const body = await read(response);
     expect(body).toMatchObject({
       id: expect.stringMatching(/^chatcmpl-[0-9a-f]{32}$/),
       object: 'chat.completion',
@@ -82,7 +107,7 @@ describe('chat completions', () => {
     for (const row of rows) {
       const [text, label] = row.split('\t');
       const response = await post('/v1/chat/completions', asked(text!));
-      const { choices } = await response.json();
+      const { choices } = await read(response);
       if (choices[0].message.content === ['negative', 'positive'][Number(label)]) hits++;
     }
     expect(hits / rows.length).toBeCloseTo(result.test.score, 9);
@@ -91,12 +116,12 @@ describe('chat completions', () => {
   it('tells the words’ log-probabilities where they are asked for', async () => {
     const more = { logprobs: true, top_logprobs: 5 };
     const response = await post('/v1/chat/completions', asked('it was great', more));
-    const [first] = (await response.json()).choices[0].logprobs.content;
-    expect(first.token).toBe(first.top_logprobs[0].token);
-    expect(first.top_logprobs).toHaveLength(2);
-    const shares = first.top_logprobs.map(({ logprob }: { logprob: number }) => Math.exp(logprob));
-    expect(shares[0] + shares[1]).toBeCloseTo(1, 6);
-    expect(first.bytes).toEqual([...Buffer.from(first.token)]);
+    const [first] = (await read(response)).choices[0].logprobs.content;
+    expect(first!.token).toBe(first!.top_logprobs[0]!.token);
+    expect(first!.top_logprobs).toHaveLength(2);
+    const shares = first!.top_logprobs.map(({ logprob }: { logprob: number }) => Math.exp(logprob));
+    expect(shares[0]! + shares[1]!).toBeCloseTo(1, 6);
+    expect(first!.bytes).toEqual([...Buffer.from(first!.token)]);
   });
 
   it('streams chunks of the same answer', async () => {
@@ -107,7 +132,7 @@ describe('chat completions', () => {
     expect(events.at(-1)).toBe('data: [DONE]');
     const chunks = events.slice(0, -1).map((event) => JSON.parse(event.replace(/^data: /, '')));
     const text = chunks.map(({ choices }) => choices[0]?.delta.content ?? '').join('');
-    const whole = await (await post('/v1/chat/completions', asked('the room was cold'))).json();
+    const whole = await read(post('/v1/chat/completions', asked('the room was cold')));
     expect(text).toBe(whole.choices[0].message.content);
     expect(chunks.map(({ choices }) => choices[0]?.finish_reason)).toEqual([null, null, 'stop', undefined]); // biome-ignore format: one list
     expect(chunks.at(-1).usage).toEqual(whole.usage);
@@ -137,7 +162,7 @@ describe('chat completions', () => {
     };
     const response = await post('/v1/chat/completions', body);
     expect(response.status).toBe(200);
-    expect((await response.json()).model).toBe(result.runId);
+    expect((await read(response)).model).toBe(result.runId);
   });
 
   it.each<[string, unknown, number, string, string | null]>([
@@ -181,7 +206,7 @@ describe('chat completions', () => {
   ])('refuses %s in OpenAI’s shape', async (_, body, status, message, param) => {
     const response = await post('/v1/chat/completions', body);
     expect(response.status).toBe(status);
-    const { error } = await response.json();
+    const { error } = await read(response);
     expect(error).toMatchObject({ type: 'invalid_request_error', param });
     expect(error.message).toContain(message);
     expect(Object.keys(error)).toEqual(['message', 'type', 'param', 'code']);
@@ -191,20 +216,20 @@ describe('chat completions', () => {
     const texts = ['the food was fine', 'food '.repeat(600), 'the room was cold'];
     const all = await Promise.all(texts.map((text) => post('/v1/chat/completions', asked(text))));
     expect(all.map(({ status }) => status)).toEqual([200, 400, 200]);
-    expect((await all[1]!.json()).error.code).toBe('context_length_exceeded');
+    expect((await read(all[1]!)).error.code).toBe('context_length_exceeded');
   });
 });
 
 describe('the other routes', () => {
   it('completions: one or several texts, whole and streamed', async () => {
-    const one = await (await post('/v1/completions', { model: 'whetstone', prompt: 'the room was cold', logprobs: 2 })).json(); // biome-ignore format: one call
+    const one = await read(post('/v1/completions', { model: 'whetstone', prompt: 'the room was cold', logprobs: 2 })); // biome-ignore format: one call
     expect(one).toMatchObject({
       object: 'text_completion',
       choices: [{ index: 0, finish_reason: 'stop' }],
     });
     expect(one.choices[0].logprobs.tokens).toEqual([one.choices[0].text]);
     const body = { model: 'whetstone', prompt: ['the room was cold', 'it was great'] };
-    const two = await (await post('/v1/completions', body)).json();
+    const two = await read(post('/v1/completions', body));
     expect(two.choices.map(({ index }: { index: number }) => index)).toEqual([0, 1]);
     expect(two.choices[0].text).toBe(one.choices[0].text);
     const streamed = await (await post('/v1/completions', { ...body, stream: true })).text();
@@ -219,14 +244,14 @@ describe('the other routes', () => {
   });
 
   it('models, health', async () => {
-    const models = await (await fetch(`${serving.url}/v1/models`)).json();
+    const models = await read(fetch(`${serving.url}/v1/models`));
     expect(models.data.map(({ id }: { id: string }) => id)).toEqual(['whetstone', result.runId]);
     expect((await fetch(`${serving.url}/v1/models/whetstone`)).status).toBe(200);
     expect((await fetch(`${serving.url}/v1/models/gpt-4o`)).status).toBe(404);
-    const health = await (await fetch(`${serving.url}/health`)).json();
+    const health = await read(fetch(`${serving.url}/health`));
     expect(health).toMatchObject({ status: 'ok', run: result.runId, waiting: 0, inProgress: 0 });
     const none = await fetch(`${serving.url}/v1/embeddings`);
-    expect([none.status, (await none.json()).error.type]).toEqual([404, 'invalid_request_error']);
+    expect([none.status, (await read(none)).error.type]).toEqual([404, 'invalid_request_error']);
   });
 
   it('metrics in Prometheus’ format', async () => {
@@ -308,7 +333,7 @@ describe('hostile and hurried clients', () => {
     expect(new Set(statuses)).toEqual(new Set([200, 429]));
     const full = all.find(({ status }) => status === 429)!;
     expect(full.headers.get('retry-after')).toBe('1');
-    expect((await full.json()).error).toMatchObject({
+    expect((await read(full)).error).toMatchObject({
       type: 'rate_limit_error',
       code: 'queue_full',
     });
@@ -338,7 +363,7 @@ describe('hostile and hurried clients', () => {
       JSON.stringify(asked('a'.repeat(11 * 2 ** 20))),
     );
     expect(large.status).toBe(413);
-    expect((await large.json()).error.message).toContain('10 MB');
+    expect((await read(large)).error.message).toContain('10 MB');
     const { port } = new URL(serving.url);
     const said = await new Promise<string>((resolve) => {
       const socket = connect(Number(port), '127.0.0.1');
@@ -353,7 +378,7 @@ describe('hostile and hurried clients', () => {
     const cross = await post('/v1/chat/completions', asked('x'), {
       headers: { origin: 'http://evil.example' },
     });
-    expect([cross.status, (await cross.json()).error.code]).toEqual([403, 'refused']);
+    expect([cross.status, (await read(cross)).error.code]).toEqual([403, 'refused']);
     expect((await post('/v1/chat/completions', asked('it was great'))).status).toBe(200);
   });
 
@@ -379,7 +404,7 @@ describe('hostile and hurried clients', () => {
       post('/v1/chat/completions', asked('it was great'), { to: other, headers });
     expect((await say()).status).toBe(401);
     const wrong = await say({ authorization: 'Bearer nothing' });
-    expect((await wrong.json()).error.code).toBe('invalid_api_key');
+    expect((await read(wrong)).error.code).toBe('invalid_api_key');
     expect((await say({ authorization: 'Bearer sesame-4711' })).status).toBe(200);
     expect((await fetch(`${other.url}/metrics`)).status).toBe(401);
     expect((await fetch(`${other.url}/health`)).status).toBe(200);
@@ -389,7 +414,7 @@ describe('hostile and hurried clients', () => {
   it('says that no answer came in time', async () => {
     const hurried = await start({ timeoutMs: 1 });
     const response = await post('/v1/chat/completions', asked('it was great'), { to: hurried });
-    expect([response.status, (await response.json()).error.code]).toEqual([504, 'timeout']);
+    expect([response.status, (await read(response)).error.code]).toEqual([504, 'timeout']);
     await hurried.close(0);
   });
 });

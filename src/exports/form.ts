@@ -164,3 +164,73 @@ export function standsFor(prompt: string): Stands {
   }
   throw new Error('a prompt holds a hundred placeholders');
 }
+
+/** Form and prompt of which every word is sent, for formats that leave out nothing by themselves. */
+export interface Settled {
+  readonly form: Form;
+  readonly prompt: string;
+}
+
+/**
+ * What the environment leaves out is left out here: the slot of an empty prompt with the space beside
+ * it, messages that come out empty, spaces at a message's ends.
+ */
+export function settle(form: Form, prompt: string): Settled {
+  if (form.kind === 'completion') {
+    return prompt === '' ? { form: { ...form, pieces: withoutPrompt(form.pieces) }, prompt } : { form, prompt }; // biome-ignore format: one value
+  }
+  let settled = prompt;
+  const parts = form.parts.flatMap((part): ChatPart[] => {
+    if (part.kind === 'conversation') return [part];
+    const { pieces } = part;
+    const isPrompt = (p: Piece | undefined) => p?.kind === 'slot' && p.slot === 'prompt';
+    if (!pieces.some(isPrompt)) return [part];
+    if (prompt.trim() === '') {
+      settled = '';
+      const rest = trimmed(pieces.filter((p) => !isPrompt(p)));
+      return rest.length === 0 ? [] : [{ ...part, pieces: rest as typeof pieces }];
+    }
+    if (isPrompt(pieces[0])) settled = settled.trimStart();
+    if (isPrompt(pieces.at(-1))) settled = settled.trimEnd();
+    return [part];
+  });
+  return { form: { kind: 'chat', parts }, prompt: settled };
+}
+
+/** The template of a settled form; a slot for the prompt is put where none is. */
+export function sourceOfSettled(form: Form): string {
+  if (hasSlot(form, 'prompt')) return sourceOf(form);
+  const slot = { kind: 'slot', slot: 'prompt' } as const;
+  if (form.kind === 'completion') return sourceOf({ ...form, pieces: [...form.pieces, slot] });
+  const [first, ...rest] = form.parts;
+  if (first?.kind === 'message' && first.role === 'system') {
+    return sourceOf({ kind: 'chat', parts: [{ ...first, pieces: [...first.pieces, slot] }, ...rest] }); // biome-ignore format: one call
+  }
+  const empty = { kind: 'message', role: 'system', pieces: [slot] } as const;
+  return sourceOf({ kind: 'chat', parts: [empty, ...form.parts] });
+}
+
+/** As `renderTemplate` treats an empty prompt. */
+function withoutPrompt(pieces: readonly Piece[]): Piece[] {
+  const at = pieces.findIndex((p) => p.kind === 'slot' && p.slot === 'prompt');
+  const before = pieces.slice(0, at);
+  const after = pieces.slice(at + 1);
+  const [left, right] = [before.at(-1), after[0]];
+  const endsInSpace = left?.kind === 'text' && left.text.endsWith(' ');
+  const beginsWithSpace = right?.kind === 'text' && right.text.startsWith(' ');
+  if (endsInSpace && (right === undefined || beginsWithSpace)) {
+    before[before.length - 1] = { kind: 'text', text: left.text.slice(0, -1) };
+  } else if (left === undefined && beginsWithSpace) {
+    after[0] = { kind: 'text', text: right.text.slice(1) };
+  }
+  return merged([...before, ...after]).filter((p) => p.kind === 'slot' || p.text !== '');
+}
+
+function trimmed(pieces: readonly Piece[]): Piece[] {
+  const out = merged(pieces);
+  const first = out[0];
+  if (first?.kind === 'text') out[0] = { kind: 'text', text: first.text.trimStart() };
+  const last = out.at(-1);
+  if (last?.kind === 'text') out[out.length - 1] = { kind: 'text', text: last.text.trimEnd() };
+  return out.filter((p) => p.kind === 'slot' || p.text !== '');
+}

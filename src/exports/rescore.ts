@@ -50,7 +50,8 @@ export function refuseOtherText(back: ReadBack, finding: Finding): void {
   if (back.kind !== 'text') return;
   const { asking } = finding.answers;
   const sent = (template: string, prompt: string) =>
-    ['x', ' an {input} of two words '].map((input) =>
+    // Inputs come without spaces around them.
+    ['x', 'an {input} of two words'].map((input) =>
       JSON.stringify(
         bind(formOf(asking, template), prompt, { input, question: `${input}?`, mask: 'M' }),
       ),

@@ -25,6 +25,9 @@ export interface SoftPrompt {
   readonly modelName: string;
 }
 
+/** As PEFT calls the tensor. */
+const PEFT_NAME = 'prompt_embeddings';
+
 const metadataSchema = z.object({
   kind: z.literal('soft-prompt'),
   place: z.enum(['after', 'before']),
@@ -45,11 +48,10 @@ export async function saveSoftPrompt(
     join(folder, name),
   );
   const tensor = { dtype: 'F32', shape, data: virtual } as const;
-  await writeSafetensors(files[0]!, [{ ...tensor, name: 'virtual' }], {
-    kind: 'soft-prompt',
-    ...known,
-  });
-  await writeSafetensors(files[1]!, [{ ...tensor, name: 'prompt_embeddings' }], { format: 'pt' });
+  const metadata = { kind: 'soft-prompt', ...known };
+  await writeSafetensors(files[0]!, [{ ...tensor, name: 'virtual' }], metadata);
+  const peft = { format: 'pt', ...metadata };
+  await writeSafetensors(files[1]!, [{ ...tensor, name: PEFT_NAME }], peft);
   const config = join(folder, 'peft', 'adapter_config.json');
   await writeFileAtomic(config, `${JSON.stringify(peftConfig(soft, lm), null, 2)}\n`);
   const note = join(folder, 'peft', 'README.md');
@@ -57,12 +59,13 @@ export async function saveSoftPrompt(
   return [...files, config, note];
 }
 
-/** @throws WeightsError when the file holds no soft prompt, or one for a model of another width */
+/** Reads either file. @throws WeightsError when it holds no soft prompt, or one for a model of another width */
 export async function readSoftPrompt(path: string, lm: LanguageModel): Promise<SoftPrompt> {
   const file = await openWeights(path);
   try {
     const metadata = metadataSchema.safeParse(Object.fromEntries(file.metadata));
-    const shape = file.tensors.get('virtual')?.shape;
+    const name = file.tensors.has(PEFT_NAME) ? PEFT_NAME : 'virtual';
+    const shape = file.tensors.get(name)?.shape;
     if (!metadata.success || shape?.length !== 2) {
       throw new WeightsError(
         `${path}: expected a soft prompt as the method soft-prompt saves it (a tensor "virtual" [P, D] and its metadata)`,
@@ -74,7 +77,7 @@ export async function readSoftPrompt(path: string, lm: LanguageModel): Promise<S
         `${path}: its virtual tokens have the width ${shape[1]} of ${known.modelName}, the task LM ${lm.name} has ${lm.config.width}, configure the model it was made for`,
       );
     }
-    return { ...known, virtual: await file.read('virtual'), virtualTokens: shape[0]! };
+    return { ...known, virtual: await file.read(name), virtualTokens: shape[0]! };
   } finally {
     await file.close();
   }

@@ -78,7 +78,10 @@ function draw(card: Card, exact: object): string {
     '',
     HEADING.trimEnd(),
     '',
-    ...fenced('json', jsonText(exact)),
+    // No line of JSON begins with a backtick.
+    '```json',
+    jsonText(exact),
+    '```',
   ];
   return `${lines.join('\n')}\n`;
 }
