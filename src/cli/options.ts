@@ -32,3 +32,17 @@ export function positiveNumber(text: string): number {
   if (text.trim() !== '' && Number.isFinite(value) && value > 0) return value;
   throw new InvalidArgumentError('Expected a number above 0.');
 }
+
+/** Parses a share. */
+export function share(text: string): number {
+  const value = Number(text);
+  if (text.trim() !== '' && value >= 0 && value <= 1) return value;
+  throw new InvalidArgumentError('Expected a share from 0 to 1, as in 0.8.');
+}
+
+/** Adds --threshold and --threshold-low: what a score must reach, else the exit code is 3. */
+export function withThreshold(command: Command, score: string): Command {
+  return command
+    .option('--threshold <share>', `exit code 3 where ${score} is below it`, share)
+    .option('--threshold-low <share>', "the same for the lower end of the score's interval", share);
+}

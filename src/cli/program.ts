@@ -26,7 +26,7 @@ Start with:
   whetstone init && whetstone optimize    the same on your own data
 
 With --json a command writes JSON Lines to stdout, the last one {"kind":"result", ...}.
-Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 130 interrupted.
+Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 a threshold was not reached, 130 interrupted.
 WHETSTONE_HOME is the folder of runs and models, WHETSTONE_MODELS that of models alone.`;
 
 /** Runs one command line and ends the process with its exit code. */

@@ -201,7 +201,12 @@ export function settle(form: Form, prompt: string): Settled {
 export function sourceOfSettled(form: Form): string {
   if (hasSlot(form, 'prompt')) return sourceOf(form);
   const slot = { kind: 'slot', slot: 'prompt' } as const;
-  if (form.kind === 'completion') return sourceOf({ ...form, pieces: [...form.pieces, slot] });
+  if (form.kind === 'completion') {
+    // An empty prompt takes a space beside it, so it must have none.
+    const [next] = form.pieces;
+    const isFree = next?.kind !== 'text' || !next.text.startsWith(' ');
+    return sourceOf({ ...form, pieces: isFree ? [slot, ...form.pieces] : [...form.pieces, slot] });
+  }
   const [first, ...rest] = form.parts;
   if (first?.kind === 'message' && first.role === 'system') {
     return sourceOf({ kind: 'chat', parts: [{ ...first, pieces: [...first.pieces, slot] }, ...rest] }); // biome-ignore format: one call

@@ -1,5 +1,7 @@
 /** Scores one solution on one split of a configured task, in float32. */
 import type { PromptScore } from '../environment/index.ts';
+import { answerScores } from '../environment/prompt-score.ts';
+import { readable } from '../environment/text-environment.ts';
 import { ConfigError } from '../errors.ts';
 import { type Method, type MethodName, methods, type Solution, titleOf } from '../methods/index.ts';
 import { type AnyExample, type AnyTask, perClass } from '../tasks/index.ts';
@@ -25,6 +27,20 @@ export interface EvaluateOptions {
   readonly signal?: AbortSignal | undefined;
   /** Opens models that answer in text. @default local ones and the known providers */
   readonly openText?: OpenText;
+  /** Told what came for each example. */
+  readonly onAnswers?: (task: string, answers: readonly JudgedExample[]) => void;
+}
+
+/** What was asked of one example, what came, and how good that is. */
+export interface JudgedExample {
+  /** Its place in the split. */
+  readonly at: number;
+  readonly input: string;
+  readonly gold: string;
+  /** The label word or the text; undefined where none came. */
+  readonly answer?: string;
+  /** From 0 to 1; undefined where no answer came that could be judged. */
+  readonly score?: number;
 }
 
 /**
@@ -33,7 +49,7 @@ export interface EvaluateOptions {
  */
 export async function evaluate(
   loaded: LoadedConfig,
-  { subject, split, onEvent, signal, openText }: EvaluateOptions,
+  { subject, split, onEvent, signal, openText, onAnswers }: EvaluateOptions,
 ): Promise<EvaluateResult> {
   const bench = await openBench(loaded, {
     onProgress: (progress) => onEvent?.({ kind: 'progress', ...progress }),
@@ -47,6 +63,7 @@ export async function evaluate(
     const examples = split === 'test' ? task.test.open() : task[split];
     const [found] = await scoreSolutions(bench, [solution], examples);
     const score = found!;
+    onAnswers?.(task.name, judged(task, examples, score));
     return {
       kind: 'result',
       prompt: titleOf(solution),
@@ -59,6 +76,25 @@ export async function evaluate(
   } finally {
     await bench.close();
   }
+}
+
+function judged(
+  task: AnyTask,
+  examples: readonly AnyExample[],
+  score: PromptScore,
+): JudgedExample[] {
+  const scores = answerScores(score, examples);
+  const wordOf = (label: number) =>
+    task.kind === 'classification' ? task.classes[label]!.word : String(label);
+  const places = new Map(score.examples.map((e, i) => [e, i]));
+  return examples.map((example, at): JudgedExample => {
+    const gold = 'golds' in example ? example.golds[0]! : wordOf(example.label);
+    const input = 'golds' in example ? readable(example) : example.input;
+    const i = places.get(at);
+    if (i === undefined) return { at, input, gold };
+    const answer = score.text ? score.text.outputs[i]! : wordOf(score.predicted[i]!);
+    return { at, input, gold, answer, score: scores[i]! };
+  });
 }
 
 /** Each label's recall; nothing where answers are free text. */

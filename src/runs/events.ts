@@ -158,6 +158,8 @@ export interface EvaluateResult {
   readonly perClass: readonly ClassScore[];
   readonly metric?: string;
   readonly ledger?: LedgerLine;
+  /** Whether the thresholds that were given are reached. */
+  readonly isReached?: boolean;
 }
 
 export interface ClassScore {

@@ -1,22 +1,25 @@
 /** `whetstone evaluate`: scores a prompt, a saved tensor or a run's result on one split. */
 import { type Command, Option } from 'commander';
 import { ConfigError } from '../../errors.ts';
-import type { Subject } from '../../runs/evaluate.ts';
+import type { JudgedExample, Subject } from '../../runs/evaluate.ts';
 import type { SplitName } from '../../runs/events.ts';
-import { withJson, withSet } from '../options.ts';
+import type { Thresholds } from '../../runs/threshold.ts';
+import { withJson, withSet, withThreshold } from '../options.ts';
 import { session } from '../session.ts';
+import { showThresholds } from '../show-thresholds.ts';
 
-interface Options {
+interface Options extends Thresholds {
   readonly prompt?: string;
   readonly softPrompt?: string;
   readonly adapter?: string;
   readonly run?: string;
   readonly split: SplitName;
+  readonly junit?: string;
   readonly set?: string[];
 }
 
 export function defineEvaluate(program: Command): void {
-  withJson(withSet(program.command('evaluate')))
+  withJson(withSet(withThreshold(program.command('evaluate'), 'the score')))
     .description('score a prompt or what a run found on a split, in float32')
     .argument('[config]', 'configuration file', 'whetstone.yaml')
     .option('--prompt <text>', 'the prompt, as it goes into the template')
@@ -28,6 +31,7 @@ export function defineEvaluate(program: Command): void {
         .choices(['train', 'validation', 'test'])
         .default('validation'),
     )
+    .option('--junit <file>', 'also as JUnit XML, a case an example, for CI systems')
     .action(runEvaluate);
 }
 
@@ -41,7 +45,26 @@ async function runEvaluate(path: string, options: Options): Promise<void> {
   const loaded = await loadConfig(path, { set: options.set });
   const { split } = options;
   const subject = await subjectOf(options);
-  const result = await evaluate(loaded, { subject, split, onEvent: showRun(session()), signal });
+  const started = new Date();
+  let seen: { readonly task: string; readonly answers: readonly JudgedExample[] } | undefined;
+  const evaluated = await evaluate(loaded, {
+    subject,
+    split,
+    onEvent: showRun(session()),
+    signal,
+    onAnswers: (task, answers) => {
+      seen = { task, answers };
+    },
+  });
+  const { judge } = await import('../../runs/threshold.ts');
+  const thresholds = judge(evaluated, options);
+  const isReached = thresholds.every((one) => one.isReached);
+  const result = thresholds.length > 0 ? { ...evaluated, isReached } : evaluated;
+  if (options.junit !== undefined && seen) {
+    const { writeJUnit } = await import('../../runs/report/write-junit.ts');
+    const seconds = (Date.now() - started.getTime()) / 1000;
+    await writeJUnit(options.junit, { ...seen, result, thresholds, seconds, started });
+  }
   const [{ renderTable }, { formatScore, formatShare }, { ledgerLines, quote }] = await Promise.all(
     [import('../render/table.ts'), import('../../util/format.ts'), import('../render/run-view.ts')],
   );
@@ -65,6 +88,7 @@ async function runEvaluate(path: string, options: Options): Promise<void> {
   if (result.perClass.length > 0) for (const line of table) print(line);
   for (const line of ledgerLines(result.ledger, style.out)) print(line);
   emit(result);
+  showThresholds(session(), thresholds);
 }
 
 /** @throws ConfigError unless exactly one thing to score is named */

@@ -1,7 +1,7 @@
 /** `whetstone export`: what a run found, in another tool's form, scored again from its own bytes. */
-import { type Command, InvalidArgumentError, Option } from 'commander';
+import { type Command, Option } from 'commander';
 import { type ExportFormat, exporters, exportFormats } from '../../exports/index.ts';
-import { withJson } from '../options.ts';
+import { share, withJson } from '../options.ts';
 import { session } from '../session.ts';
 
 interface Options {
@@ -66,10 +66,4 @@ async function runExport(id: string, options: Options): Promise<void> {
   } finally {
     store.close();
   }
-}
-
-function share(text: string): number {
-  const value = Number(text);
-  if (text.trim() !== '' && value >= 0 && value <= 1) return value;
-  throw new InvalidArgumentError('Expected a share from 0 to 1.');
 }

@@ -2,17 +2,19 @@
 import type { Command } from 'commander';
 import type { LoadedConfig } from '../../runs/config.ts';
 import type { OptimizeResult } from '../../runs/events.ts';
-import { withJson, withSet } from '../options.ts';
+import type { Thresholds } from '../../runs/threshold.ts';
+import { withJson, withSet, withThreshold } from '../options.ts';
 import { session } from '../session.ts';
 import { showPlan } from '../show-plan.ts';
+import { showThresholds } from '../show-thresholds.ts';
 
-interface Options {
+interface Options extends Thresholds {
   readonly set?: string[];
   readonly dryRun?: boolean;
 }
 
 export function defineOptimize(program: Command): void {
-  withJson(withSet(program.command('optimize')))
+  withJson(withSet(withThreshold(program.command('optimize'), 'the test score')))
     .description('find a prompt for the task in a configuration')
     .argument('[config]', 'configuration file', 'whetstone.yaml')
     .option('--dry-run', 'say what it would ask for and cost, and send nothing')
@@ -23,10 +25,12 @@ export function defineOptimize(program: Command): void {
         const { planRun } = await import('../../runs/plan.ts');
         return showPlan(await planRun(loaded));
       }
-      await runOptimize(loaded, (result) => [
+      const { test } = await runOptimize(loaded, (result) => [
         `npx whetstone evaluate ${path} ${wordsFor(result)} --split test`,
         'npx whetstone runs show last',
       ]);
+      const { judge } = await import('../../runs/threshold.ts');
+      showThresholds(session(), judge(test, options));
     });
 }
 
@@ -35,7 +39,7 @@ export async function runOptimize(
   loaded: LoadedConfig,
   nextSteps: (result: OptimizeResult) => readonly string[],
   limits: { totalSeconds?: number | undefined } = {},
-): Promise<void> {
+): Promise<OptimizeResult> {
   const { region, signal, ...out } = session();
   const [{ optimize }, { openStore }, { resultLines }, { showRun }] = await Promise.all([
     import('../../runs/optimize.ts'),
@@ -56,6 +60,7 @@ export async function runOptimize(
     const next = nextSteps(result);
     for (const line of resultLines(result, { style: style.out, width, next })) out.print(line);
     out.emit(result);
+    return result;
   } finally {
     store.close();
   }

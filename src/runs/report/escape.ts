@@ -22,6 +22,11 @@ export function html(text: string): string {
     .replaceAll("'", '&#39;');
 }
 
+/** The text with odd characters as names in brackets: plain, and safe in any file. */
+export function shown(text: string): string {
+  return text.replace(ODD, (character) => `[${nameOf(character)}]`);
+}
+
 /** A model's text for HTML: odd characters stand as marked names. */
 export function htmlPrompt(text: string): string {
   let out = '';
@@ -35,15 +40,13 @@ export function htmlPrompt(text: string): string {
 
 /** Plain text for Markdown, one line: nothing in it is markup. */
 export function markdown(text: string): string {
-  return text
-    .replace(ODD, (character) => `[${nameOf(character)}]`)
-    .replace(/[\\`*_[\]<>#|~&]/g, (character) => `\\${character}`);
+  return shown(text).replace(/[\\`*_[\]<>#|~&]/g, (character) => `\\${character}`);
 }
 
 /** A model's text as a code span that a table cell can hold. */
 export function markdownPrompt(text: string): string {
-  const shown = text.replace(ODD, (character) => `[${nameOf(character)}]`).replaceAll('|', '\\|');
-  const longest = Math.max(0, ...[...shown.matchAll(/`+/g)].map(([run]) => run.length));
+  const inCell = shown(text).replaceAll('|', '\\|');
+  const longest = Math.max(0, ...[...inCell.matchAll(/`+/g)].map(([run]) => run.length));
   const fence = '`'.repeat(longest + 1);
-  return `${fence} ${shown} ${fence}`;
+  return `${fence} ${inCell} ${fence}`;
 }
