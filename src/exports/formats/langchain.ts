@@ -43,7 +43,8 @@ export const langchain = exporter({
 
 function serialised(finding: Finding): object {
   const { form, prompt } = settle(finding.form, finding.prompt);
-  const variables = (['input', 'question'] as const).filter((slot) => hasSlot(form, slot));
+  const slots = (['input', 'question'] as const).filter((slot) => hasSlot(form, slot));
+  const variables: readonly string[] = isTalk(finding) ? [...slots, 'conversation'] : slots;
   const partial_variables = hasSlot(form, 'prompt') ? { prompt } : {};
   if (form.kind === 'completion') {
     const template = sourceOf(form);
@@ -53,8 +54,13 @@ function serialised(finding: Finding): object {
   return serial(['prompts', 'chat', 'ChatPromptTemplate'], {
     input_variables: variables,
     partial_variables,
-    messages: form.parts.map(message),
+    messages: form.parts.filter(({ kind }) => kind === 'message' || isTalk(finding)).map(message),
   });
+}
+
+/** A placeholder that nobody fills would have to be filled by every caller. */
+function isTalk({ config, template }: Finding): boolean {
+  return config.task.conversation !== undefined || /^\[conversation\][ \t]*$/m.test(template);
 }
 
 function message(part: ChatPart): object {

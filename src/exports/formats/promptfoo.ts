@@ -145,7 +145,7 @@ function testsOf(finding: Finding): { tests: object[]; left: number } {
     };
     const golds = goldsOf(example, finding);
     const isPlain = [...Object.values(vars), ...golds].every(
-      (text) => !/[{]|^file:\/\//.test(text),
+      (text) => !/[{}]|^file:\/\//.test(text),
     );
     if (isPlain && tests.length < MOST_TESTS)
       tests.push({ vars, assert: assertions(golds, finding) });
@@ -185,7 +185,7 @@ function escaped(
       if (part === stands.input) return '{{input}}';
       if (part === stands.question) return '{{question}}';
       let out = part;
-      for (let i = 0; i < readings; i++) out = out.replace(/\{+/g, (run) => `{{ "${run}" }}`);
+      for (let i = 0; i < readings; i++) out = out.replace(/[{}]+/g, (run) => `{{ "${run}" }}`);
       return out;
     })
     .join('');
@@ -200,7 +200,7 @@ function unescaped(text: string, readings: number): Read[] {
     if (slot) out.push({ slot });
     else {
       let literal = part;
-      for (let i = 0; i < readings; i++) literal = literal.replace(/\{\{ "(\{+)" \}\}/g, '$1');
+      for (let i = 0; i < readings; i++) literal = literal.replace(/\{\{ "([{}]+)" \}\}/g, '$1');
       out.push({ text: literal });
     }
   }
