@@ -48,7 +48,7 @@ function findingOf(prompt: string, [asking, template]: (typeof TEMPLATES)[number
     rows: [{ method: 'random', prompt, validation: score, test: score }],
   };
   return {
-    run: { id: '20260101-000000-abcd', method: 'random', state: 'done', config: {}, seed: 1, versions: {}, hashes: {}, started: new Date(0), result },
+    run: { id: '20260101-000000-abcd', method: 'random', state: 'done', config: {}, seed: 1, versions: {}, hashes: {}, started: new Date(0), result } as unknown as Finding['run'],
     config: configSchema.parse({ task: { data: 'a.csv' } }),
     kind: 'text',
     prompt,
