@@ -80,10 +80,10 @@ function lede({ run, kind, task, taskLm, answers }: Finding): string {
     ? `answers with one of ${list(answers.labels.map(({ word }) => `“${word}”`))}`
     : 'answers in its own words';
   const day = run.started.toISOString().slice(0, 10);
-  return `${what} so that the model ${taskLm} ${answer}. The task is ${task.name}${task.description ? `: ${task.description}` : ''} It was found by the method ${run.method} on ${day}, in ${formatSeconds(run.result.seconds)}, among prompts that were answered on ${formatCount(run.result.evaluations)} examples.`.replace(
-    /(\p{L}) It was/u,
-    '$1. It was',
-  );
+  const said = task.description.trim().replace(/[.\s]+$/, '');
+  const about = `The task is ${task.name}${said ? `: ${said}` : ''}.`;
+  const { seconds, evaluations } = run.result;
+  return `${what} so that the model ${taskLm} ${answer}. ${about} It was found by the method ${run.method} on ${day}, in ${formatSeconds(seconds)}, among prompts that were answered on ${formatCount(evaluations)} examples.`;
 }
 
 function usage({ kind, answers, taskLm }: Finding): string[] {
@@ -136,7 +136,7 @@ function scoreNotes({ run: { result }, answers, found }: Finding): string[] {
       ? [`On test ${list(better.map(({ method }) => method))} scored better than what was found.`]
       : overlapping.length > 0
         ? [
-            `The intervals of ${list(overlapping.map(({ method }) => method))} overlap: the test examples do not show that the found prompt is better.`,
+            `The intervals of ${list(overlapping.map(({ method }) => method))} overlap with that of what was found: the test examples do not show that it is better.`,
           ]
         : []),
     ...(found.failed
@@ -170,14 +170,14 @@ function dataFacts({ task, run, config, answers }: Finding): FactGroup {
   };
 }
 
-function modelFacts({ taskLm, config, run, policyLm }: Finding): FactGroup {
+function modelFacts({ config, run, policyLm }: Finding): FactGroup {
   const where = isRemote(config.taskLm)
     ? 'behind an API, which may change without notice'
     : 'on this machine, in float32';
   return {
     title: 'Models',
     facts: [
-      ['task LM', `${nameOf(config.taskLm)} (${taskLm}), ${where}`],
+      ['task LM', `${nameOf(config.taskLm)}, ${where}`],
       ['task LM, key', run.hashes.taskLm ?? 'not recorded'],
       ['policy LM', policyLm],
     ],

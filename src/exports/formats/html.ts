@@ -30,6 +30,13 @@ export const html = exporter({
   },
 });
 
+/** Names and values side by side where there is room. */
+const OWN_STYLE = `
+dl{display:grid;grid-template-columns:minmax(8rem,16rem) 1fr;gap:.15rem 1rem;font-size:.875rem}
+dt,dd{margin:0;min-width:0;overflow-wrap:anywhere}
+@media (max-width:40rem){dl{display:block}dd{margin-bottom:.4rem}}
+`;
+
 const ENTITIES: Readonly<Record<string, string>> = {
   amp: '&',
   lt: '<',
@@ -51,7 +58,7 @@ function draw(card: Card, exact: object): string {
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
 <meta name="color-scheme" content="light dark">
 <title>${escaped(card.title)}</title>
-<style>${STYLE}</style>
+<style>${STYLE}${OWN_STYLE}</style>
 </head>
 <body>
 <main>
