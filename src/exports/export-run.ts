@@ -8,7 +8,7 @@ import { ConfigError, WhetstoneError } from '../errors.ts';
 import type { OpenText } from '../runs/bench.ts';
 import type { OnEvent } from '../runs/events.ts';
 import { openBench } from '../runs/open-bench.ts';
-import { configOfRun } from '../runs/run-config.ts';
+import { configOf } from '../runs/run-config.ts';
 import type { RunStore, StoredRun } from '../runs/store.ts';
 import { formatShare } from '../util/format.ts';
 import type { Exporter } from './exporter.ts';
@@ -52,7 +52,7 @@ export async function exportRun(run: StoredRun, options: ExportOptions): Promise
   const done = finished(run);
   const exporter = await exporters[format].load();
   await refuseKind(exporter, done.result.kindOfResult);
-  const loaded = configOfRun(run);
+  const loaded = configOf(run);
   const stage = await openStage(out);
   try {
     const bench = await openBench(loaded, {

@@ -5,7 +5,7 @@ import { configSchema } from './config-schema.ts';
 import type { StoredRun } from './store.ts';
 
 /** @throws StoreError for one of another version */
-export function configOfRun(run: StoredRun): LoadedConfig {
+export function configOf(run: StoredRun): LoadedConfig {
   const { folder, ...config } = run.config as { folder?: string };
   const parsed = configSchema.safeParse(config);
   if (parsed.success && folder !== undefined) {

@@ -13,7 +13,7 @@ import { messagesSchema } from '../tasks/index.ts';
 import { Engine } from '../tensor/index.ts';
 import { localName } from './model-reference.ts';
 import { openModel } from './open-model.ts';
-import { configOfRun } from './run-config.ts';
+import { configOf } from './run-config.ts';
 import type { StoredRun } from './store.ts';
 import { Workbench } from './workbench.ts';
 
@@ -80,7 +80,7 @@ export interface WriteOptions {
  * the policy reads
  */
 export async function write({ run, context, signal }: WriteOptions): Promise<WrittenResult> {
-  const { config, folder } = configOfRun(run);
+  const { config, folder } = configOf(run);
   const adapter = adapterOf(run);
   const engine = new Engine({ device: config.device });
   try {
@@ -101,7 +101,7 @@ export async function answer({ run, context, signal }: WriteOptions): Promise<Wr
   if (input === undefined) {
     throw new ConfigError('answer: there is nothing to answer about, give --input or "input" in the context'); // biome-ignore format: one sentence
   }
-  const loaded = configOfRun(run);
+  const loaded = configOf(run);
   const bench = await Workbench.open(loaded, { signal });
   try {
     const written = await writeBy(await bench.policyLm(), adapter, context);

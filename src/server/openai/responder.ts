@@ -18,7 +18,7 @@ import { ownParts } from '../../policy/index.ts';
 import { isFailure, type Message, type TextModel } from '../../providers/index.ts';
 import type { OnEvent } from '../../runs/events.ts';
 import { openBench } from '../../runs/open-bench.ts';
-import { configOfRun } from '../../runs/run-config.ts';
+import { configOf } from '../../runs/run-config.ts';
 import type { StoredRun } from '../../runs/store.ts';
 import { TextBench } from '../../runs/text-bench.ts';
 import { Workbench } from '../../runs/workbench.ts';
@@ -81,7 +81,7 @@ export async function openResponder(run: StoredRun, options: ResponderOptions): 
   if (!run.result) {
     throw new ConfigError(`run ${run.id}: it is ${run.state} and has found nothing yet, give a run that is done`); // biome-ignore format: one sentence
   }
-  const { config, ...loaded } = configOfRun(run);
+  const { config, ...loaded } = configOf(run);
   // Tokens were capped for the search; a server would end in the middle of a day by it.
   const budget = { ...config.budget, tokens: undefined, ...(usd === undefined ? {} : { usd }) };
   const bench = await openBench(
