@@ -1,0 +1,185 @@
+/**
+ * The state of one GRPO training and what is done to it, step by step: imitate, write and judge groups
+ * of prompts, update. The loop around it, its options and what it reports are `grpo.ts`.
+ */
+import type { PromptScore } from '../environment/index.ts';
+import {
+  type CompletionGroup,
+  type CompletionReader,
+  type CompletionTrainer,
+  loadCompletionReader,
+  loadCompletionTrainer,
+} from '../models/completions.ts';
+import { completionsOf, type PromptWriter, type WrittenPrompt } from '../policy/writer.ts';
+import {
+  type AdamState,
+  adamw,
+  clipByGlobalNorm,
+  globalNorm,
+  type Optimizer,
+  type Parameters,
+} from '../tensor/index.ts';
+import { isFlat } from './advantages.ts';
+import type { GrpoOptions } from './grpo-options.ts';
+import { humanCandidates } from './human-prompts.ts';
+import type { MethodContext } from './method.ts';
+import { imitation, objectives } from './objectives.ts';
+import type { DrawSubjects, Subject } from './subjects.ts';
+
+/** Of the budget, at most, while imitating. */
+const WARM_SHARE = 0.15;
+
+/** One prompt with what it was worth; nothing was written, nothing is worth anything. */
+export interface Judged {
+  readonly written: WrittenPrompt;
+  readonly score: PromptScore | undefined;
+}
+
+/** A context and the prompts that were written for it. */
+export interface Group {
+  readonly reading: readonly number[];
+  readonly judged: readonly Judged[];
+  readonly rewards: readonly number[];
+}
+
+/** The state of one training. */
+export class Course {
+  private readonly context: MethodContext;
+  private readonly options: GrpoOptions;
+  private readonly writer: PromptWriter;
+  private readonly draw: DrawSubjects;
+  private readonly optimizer: Optimizer<AdamState>;
+  private state: AdamState;
+  private trainer: CompletionTrainer | undefined;
+  private reader: CompletionReader | undefined;
+  private reference: Parameters;
+
+  constructor(
+    context: MethodContext,
+    options: GrpoOptions,
+    { writer, draw }: { writer: PromptWriter; draw: DrawSubjects },
+  ) {
+    this.context = context;
+    this.options = options;
+    this.writer = writer;
+    this.draw = draw;
+    this.optimizer = adamw({ learningRate: options.learningRate, weightDecay: 0 });
+    this.state = this.optimizer.init(writer.parameters);
+    this.reference = writer.parameters;
+  }
+
+  /** A start from prompts that people write: their likelihood after contexts like those to come. */
+  async imitateHumans(): Promise<void> {
+    const { writer, context } = this;
+    const { warmSteps, warmRate, clipNorm } = this.options;
+    if (warmSteps === 0) return;
+    const given = this.options.prompts ?? humanCandidates(context.task);
+    const texts = given.map((text) => writer.idsOf(text));
+    const tokens = texts.flat().length;
+    const optimizer = adamw({ learningRate: warmRate, weightDecay: 0 });
+    let state = optimizer.init(writer.parameters);
+    const trainer = await loadCompletionTrainer(writer.lm, writer.lora, imitation);
+    try {
+      for (let step = 0; step < warmSteps && context.budget.spent < WARM_SHARE; step++) {
+        const weights = [texts.map((ids) => ids.map(() => 1 / tokens))];
+        const signals = { advantages: [texts.map(() => 1)], oldLogProbs: weights, weights };
+        const groups = [{ prompt: this.draw(1)[0]!.reading, texts }];
+        const { gradients } = await trainer.run(groups, signals, writer.parameters);
+        const clipped = clipByGlobalNorm(gradients, clipNorm);
+        [writer.parameters, state] = optimizer.update(writer.parameters, clipped, state);
+      }
+    } finally {
+      await trainer.unload();
+    }
+  }
+
+  /** From here on the policy is held to what it is now. */
+  async begin(): Promise<void> {
+    const { objective, clip, klWeight } = this.options;
+    this.reference = this.writer.parameters;
+    this.state = this.optimizer.init(this.writer.parameters);
+    const made = objectives[objective].objective({ clip, klWeight });
+    this.trainer = await loadCompletionTrainer(this.writer.lm, this.writer.lora, made);
+  }
+
+  /** Groups of prompts with their rewards; those that teach nothing are written again. */
+  async rollout(): Promise<{ groups: Group[]; resampled: number }> {
+    const { groups: count, resamples } = this.options;
+    let resampled = 0;
+    let groups = await this.judge(this.draw(count));
+    for (let again = 0; again < resamples && this.context.budget.isOpen; again++) {
+      const flat = groups.filter(({ rewards }) => isFlat(rewards));
+      if (flat.length === 0) break;
+      resampled += flat.length;
+      const fresh = await this.judge(this.draw(flat.length));
+      groups = [...groups.filter((group) => !flat.includes(group)), ...fresh];
+    }
+    return { groups, resampled };
+  }
+
+  /** Updates on the groups that teach something; nothing where none does. */
+  async update(groups: readonly Group[]): Promise<Record<string, number> | undefined> {
+    const { writer, options, trainer } = this;
+    const live = groups.filter(({ rewards }) => !isFlat(rewards));
+    if (live.length === 0) return undefined;
+    const written = live.map(({ judged }) => judged.map((j) => j.written));
+    const completions = completionsOf(
+      live.map(({ reading }) => reading),
+      written,
+    );
+    const tokens = written.flat().reduce((sum, { ids }) => sum + ids.length, 0);
+    const signals = {
+      advantages: live.map(({ rewards }) => objectives[options.objective].advantages(rewards)),
+      oldLogProbs: written.map((group) => group.map(({ logProbs }) => logProbs)),
+      weights: written.map((group) => group.map(({ ids }) => ids.map(() => 1 / tokens))),
+      ...(options.klWeight > 0 ? { refLogProbs: await this.referenceOf(completions) } : {}),
+    };
+    let last: Record<string, number> = {};
+    for (let i = 0; i < options.updates; i++) {
+      const { quantities, gradients } = await trainer!.run(completions, signals, writer.parameters);
+      const gradientNorm = globalNorm(gradients);
+      last = { ...quantities, gradientNorm };
+      if (!Number.isFinite(gradientNorm)) {
+        this.context.warn(`grpo: the gradient is ${gradientNorm}, the update was left out`);
+        break;
+      }
+      const clipped = clipByGlobalNorm(gradients, options.clipNorm);
+      [writer.parameters, this.state] = this.optimizer.update(
+        writer.parameters,
+        clipped,
+        this.state,
+      );
+    }
+    return last;
+  }
+
+  async close(): Promise<void> {
+    await this.trainer?.unload();
+    await this.reader?.unload();
+  }
+
+  private async judge(subjects: readonly Subject[]): Promise<Group[]> {
+    const { rng, signal } = this.context;
+    const readings = subjects.map(({ reading }) => reading);
+    const each = this.options.groupSize;
+    const written = await this.writer.write(readings, { each, rng, signal });
+    const groups: Group[] = [];
+    for (const [g, { reading, judge }] of subjects.entries()) {
+      const prompts = written[g]!.filter(({ text }) => text !== '');
+      const scores = prompts.length > 0 ? await judge(prompts.map(({ text }) => ({ text }))) : [];
+      // An empty prompt is no answer to what was asked: it fares as the worst did.
+      const least = scores.reduce((a, { reward }) => Math.min(a, reward), scores[0]?.reward ?? 0);
+      const judged = written[g]!.map((w) => ({ written: w, score: scores[prompts.indexOf(w)] }));
+      groups.push({ reading, judged, rewards: judged.map(({ score }) => score?.reward ?? least) });
+    }
+    return groups;
+  }
+
+  /** Read by a program of its own: most trainings ask for no reference. */
+  private async referenceOf(
+    completions: readonly CompletionGroup[],
+  ): Promise<readonly (readonly Float32Array[])[]> {
+    this.reader ??= await loadCompletionReader(this.writer.lm, this.writer.lora);
+    return this.reader.read(completions, this.reference);
+  }
+}
