@@ -1,31 +1,45 @@
 /**
  * What a training that writes a prompt for each input leaves: the policy as it was when validation
- * examples fared best. Looking is paid for like every other evaluation.
+ * examples fared best with the prompts that it writes for them. Looks are paid for like every other
+ * evaluation; the examples' keys and values are kept from one look to the next, and so are the scores
+ * of prompts that it has written before.
  */
 import type { Parameters } from '../tensor/index.ts';
+import { type JudgedContext, judgedContexts } from './contexts.ts';
 import type { MethodContext } from './method.ts';
-import { type OpenPolicy, scoreWritten } from './written-prompts.ts';
+import { likeliest, type OpenPolicy } from './written-prompts.ts';
 
-/** The policy as it was when validation examples fared best with the prompts that it writes for them. */
 export class BestPolicy {
   parameters: Parameters | undefined;
-  private readonly context: MethodContext;
+  /** Mean reward on validation of the best, and of the latest. */
+  reward = Number.NEGATIVE_INFINITY;
+  latest: { readonly reward: number; readonly accuracy: number } | undefined;
   private readonly policy: OpenPolicy;
-  private reward = Number.NEGATIVE_INFINITY;
+  private readonly contexts: readonly JudgedContext[];
+  private looked: Parameters | undefined;
 
   constructor(context: MethodContext, policy: OpenPolicy) {
-    this.context = context;
     this.policy = policy;
+    this.contexts = judgedContexts(context, policy.recipe, context.validation);
   }
 
   async look(): Promise<void> {
-    const { context, policy } = this;
-    if (this.parameters === policy.writer.parameters) return;
-    const { validation, budget } = context;
-    const { reward } = await scoreWritten(context, policy, validation, 'int8');
-    budget.spend(validation.length);
-    if (reward <= this.reward) return;
-    this.reward = reward;
-    this.parameters = policy.writer.parameters;
+    const { policy, contexts } = this;
+    const { parameters } = policy.writer;
+    if (this.looked === parameters) return;
+    this.looked = parameters;
+    const prompts = await likeliest(policy.writer, contexts);
+    const sums = { reward: 0, accuracy: 0 };
+    let examples = 0;
+    for (const [c, context] of contexts.entries()) {
+      const [score] = await context.judge([{ text: prompts[c]!.text }]);
+      sums.reward += score!.reward * context.examples.length;
+      sums.accuracy += score!.accuracy * context.examples.length;
+      examples += context.examples.length;
+    }
+    this.latest = { reward: sums.reward / examples, accuracy: sums.accuracy / examples };
+    if (this.latest.reward <= this.reward) return;
+    this.reward = this.latest.reward;
+    this.parameters = parameters;
   }
 }

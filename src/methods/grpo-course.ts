@@ -2,6 +2,7 @@
  * The state of one GRPO training and what is done to it, step by step: imitate, write and judge groups
  * of prompts, update. The loop around it, its options and what it reports are `grpo.ts`.
  */
+import { resolve } from 'node:path';
 import type { PromptScore } from '../environment/index.ts';
 import {
   type CompletionGroup,
@@ -23,11 +24,10 @@ import { isFlat } from './advantages.ts';
 import type { GrpoOptions } from './grpo-options.ts';
 import { humanCandidates } from './human-prompts.ts';
 import type { MethodContext } from './method.ts';
-import { imitation, objectives } from './objectives.ts';
-import type { DrawSubjects, Subject } from './subjects.ts';
-
-/** Of the budget, at most, while imitating. */
-const WARM_SHARE = 0.15;
+import { objectives } from './objectives.ts';
+import { readPromptsFile } from './prompts-file.ts';
+import { type DrawSubjects, readsEach, type Subject } from './subjects.ts';
+import { warmStart } from './warm-start.ts';
 
 /** One prompt with what it was worth; nothing was written, nothing is worth anything. */
 export interface Judged {
@@ -68,29 +68,22 @@ export class Course {
     this.reference = writer.parameters;
   }
 
-  /** A start from prompts that people write: their likelihood after contexts like those to come. */
-  async imitateHumans(): Promise<void> {
-    const { writer, context } = this;
-    const { warmSteps, warmRate, clipNorm } = this.options;
-    if (warmSteps === 0) return;
-    const given = this.options.prompts ?? humanCandidates(context.task);
-    const texts = given.map((text) => writer.idsOf(text));
-    const tokens = texts.flat().length;
-    const optimizer = adamw({ learningRate: warmRate, weightDecay: 0 });
-    let state = optimizer.init(writer.parameters);
-    const trainer = await loadCompletionTrainer(writer.lm, writer.lora, imitation);
-    try {
-      for (let step = 0; step < warmSteps && context.budget.spent < WARM_SHARE; step++) {
-        const weights = [texts.map((ids) => ids.map(() => 1 / tokens))];
-        const signals = { advantages: [texts.map(() => 1)], oldLogProbs: weights, weights };
-        const groups = [{ prompt: this.draw(1)[0]!.reading, texts }];
-        const { gradients } = await trainer.run(groups, signals, writer.parameters);
-        const clipped = clipByGlobalNorm(gradients, clipNorm);
-        [writer.parameters, state] = optimizer.update(writer.parameters, clipped, state);
-      }
-    } finally {
-      await trainer.unload();
-    }
+  /** A start from prompts that people write, or from earlier good ones. */
+  async imitate(): Promise<void> {
+    const { context, options, writer, draw } = this;
+    const { prompts, warmWeight, promptsFile } = options;
+    const read =
+      promptsFile === undefined
+        ? []
+        : await readPromptsFile(resolve(context.folder ?? '.', promptsFile));
+    const given = [...new Set([...(prompts ?? []), ...read])];
+    await warmStart(context, {
+      writer,
+      draw,
+      options,
+      prompts: given.length > 0 ? given : humanCandidates(context.task),
+      weight: warmWeight ?? (readsEach(context) ? 'reward' : 'uniform'),
+    });
   }
 
   /** From here on the policy is held to what it is now. */

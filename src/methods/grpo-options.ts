@@ -36,12 +36,21 @@ export const grpoOptions = z.strictObject({
     .min(0)
     .max(1000)
     .default(8)
-    .describe('Steps of imitating the built-in human prompts before'),
+    .describe('Steps of imitating human prompts before'),
   prompts: z
     .array(z.string().min(1))
     .min(1)
     .optional()
     .describe('What is imitated before; the built-in human prompts when left out'),
+  promptsFile: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('File of such prompts: one a line, JSON Lines, or a YAML list'),
+  warmWeight: z
+    .enum(['uniform', 'reward'])
+    .optional()
+    .describe('How they count: alike, or by what they earn on a context’s own examples'),
   validateEvery: z
     .int()
     .min(1)

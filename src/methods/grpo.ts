@@ -22,8 +22,9 @@ import { Course } from './grpo-course.ts';
 import { grpoOptions } from './grpo-options.ts';
 import { method } from './method.ts';
 import { stepEvaluations } from './policy-loop.ts';
-import { eachExample, readsEach, wholeTask } from './subjects.ts';
-import { openPolicy, policySolution, savePolicy, type WriterRecipe } from './written-prompts.ts';
+import { eachContext, readsEach, wholeTask } from './subjects.ts';
+import type { WriterRecipe } from './writer-recipe.ts';
+import { openPolicy, policySolution, savePolicy } from './written-prompts.ts';
 
 /** Steps in a row without an update after which the policy writes one thing alone, and search ends. */
 const SETTLED = 10;
@@ -54,12 +55,12 @@ export const grpo = method({
     };
     const policy = { writer, recipe };
     const draw = isEach
-      ? eachExample(context, recipe, writer)
+      ? eachContext(context, recipe, { ...o, writer })
       : wholeTask(context, recipe, { ...o, writer });
     const run = new Course(context, o, { writer, draw });
     const best = isEach ? new BestPolicy(context, policy) : undefined;
     try {
-      await run.imitateHumans();
+      await run.imitate();
       await best?.look();
       await run.begin();
       let idle = 0;
@@ -84,6 +85,9 @@ export const grpo = method({
             empty: all.length - tried.length,
             unended: share(all, ({ written }) => written.finish === 'length'),
             promptTokens: mean(all.map(({ written }) => written.ids.length)),
+            ...(best?.latest
+              ? { validation: best.latest.reward, validationAccuracy: best.latest.accuracy }
+              : {}),
             distinct: new Set(all.map(({ written }) => written.text)).size / all.length,
           },
         };
