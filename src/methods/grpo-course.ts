@@ -20,7 +20,7 @@ import {
   type Optimizer,
   type Parameters,
 } from '../tensor/index.ts';
-import { isFlat } from './advantages.ts';
+import { type Advantages, isFlat } from './advantages.ts';
 import type { GrpoOptions } from './grpo-options.ts';
 import { humanCandidates } from './human-prompts.ts';
 import type { MethodContext } from './method.ts';
@@ -40,6 +40,25 @@ export interface Group {
   readonly reading: readonly number[];
   readonly judged: readonly Judged[];
   readonly rewards: readonly number[];
+}
+
+/** A prompt of a group, however often it was written. */
+interface Lesson {
+  readonly written: WrittenPrompt;
+  readonly advantage: number;
+  readonly times: number;
+}
+
+/** Prompts that are the same token by token are one lesson: they earned the same, and are read once. */
+function lessonsOf({ judged, rewards }: Group, advantagesOf: Advantages): Lesson[] {
+  const advantages = advantagesOf(rewards);
+  const found = new Map<string, Lesson>();
+  judged.forEach(({ written }, i) => {
+    const key = written.ids.join();
+    const times = (found.get(key)?.times ?? 0) + 1;
+    found.set(key, { written, advantage: advantages[i]!, times });
+  });
+  return [...found.values()];
 }
 
 /** The state of one training. */
@@ -115,16 +134,20 @@ export class Course {
     const { writer, options, trainer } = this;
     const live = groups.filter(({ rewards }) => !isFlat(rewards));
     if (live.length === 0) return undefined;
-    const written = live.map(({ judged }) => judged.map((j) => j.written));
+    const lessons = live.map((group) => lessonsOf(group, objectives[options.objective].advantages));
+    const written = lessons.map((group) => group.map((lesson) => lesson.written));
     const completions = completionsOf(
       live.map(({ reading }) => reading),
       written,
     );
-    const tokens = written.flat().reduce((sum, { ids }) => sum + ids.length, 0);
+    const all = lessons.flat();
+    const tokens = all.reduce((sum, { written: { ids }, times }) => sum + times * ids.length, 0);
     const signals = {
-      advantages: live.map(({ rewards }) => objectives[options.objective].advantages(rewards)),
+      advantages: lessons.map((group) => group.map(({ advantage }) => advantage)),
       oldLogProbs: written.map((group) => group.map(({ logProbs }) => logProbs)),
-      weights: written.map((group) => group.map(({ ids }) => ids.map(() => 1 / tokens))),
+      weights: lessons.map((group) =>
+        group.map(({ written: { ids }, times }) => ids.map(() => times / tokens)),
+      ),
       ...(options.klWeight > 0 ? { refLogProbs: await this.referenceOf(completions) } : {}),
     };
     let last: Record<string, number> = {};

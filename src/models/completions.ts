@@ -99,6 +99,9 @@ export interface CompletionTrainer {
 /** Most logits of one pass: 170 tokens of a vocabulary of 49,152. A pass takes some 4 MB a token. */
 const LOGITS = 2 ** 23;
 
+/** Most rows of one pass, its prompts' included, where a group has fewer. */
+const ROWS = 512;
+
 export async function loadCompletionReader(
   model: LanguageModel,
   lora: LoraOptions,
@@ -217,19 +220,26 @@ function passes(model: LanguageModel, groups: readonly CompletionGroup[]): Pass[
   const most = LOGITS / model.config.vocabulary;
   const out: { groups: CompletionGroup[]; places: { group: number; texts: number[] }[] }[] = [];
   let room = 0;
-  groups.forEach(({ prompt, texts }, group) => {
-    for (const part of parts(texts, most)) {
-      const size = part.reduce((sum, i) => sum + texts[i]!.length, 0);
-      const each = out.at(-1)?.places[0]?.texts.length;
-      if (size > room || each !== part.length) {
-        out.push({ groups: [], places: [] });
-        room = Math.max(most, size);
-      }
-      room -= size;
-      out.at(-1)!.groups.push({ prompt, texts: part.map((i) => texts[i]!) });
-      out.at(-1)!.places.push({ group, texts: part });
+  let rows = 0;
+  const places = groups.flatMap(({ texts }, group) =>
+    parts(texts, most).map((part) => ({ group, texts: part })),
+  );
+  for (const place of places.sort((a, b) => b.texts.length - a.texts.length)) {
+    const { prompt } = groups[place.group]!;
+    const texts = place.texts.map((i) => groups[place.group]!.texts[i]!);
+    const size = texts.reduce((sum, { length }) => sum + length, 0);
+    const own = prompt.length + size;
+    const each = out.at(-1)?.places[0]?.texts.length;
+    if (size > room || own > rows || each !== texts.length) {
+      out.push({ groups: [], places: [] });
+      room = Math.max(most, size);
+      rows = Math.max(ROWS, own);
     }
-  });
+    room -= size;
+    rows -= own;
+    out.at(-1)!.groups.push({ prompt, texts });
+    out.at(-1)!.places.push(place);
+  }
   return out;
 }
 
