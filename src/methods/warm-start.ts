@@ -19,7 +19,7 @@ import { standardise } from './policy-loop.ts';
 import type { DrawSubjects, Subject } from './subjects.ts';
 
 /** Of the budget, at most, while imitating. */
-const WARM_SHARE = 0.3;
+const WARM_SHARE = 0.5;
 
 /** In standard deviations of a context's rewards. */
 const TEMPERATURE = 0.5;
