@@ -43,14 +43,14 @@ export interface Group {
 }
 
 /** A prompt of a group, however often it was written. */
-interface Lesson {
+export interface Lesson {
   readonly written: WrittenPrompt;
   readonly advantage: number;
   readonly times: number;
 }
 
 /** Prompts that are the same token by token are one lesson: they earned the same, and are read once. */
-function lessonsOf({ judged, rewards }: Group, advantagesOf: Advantages): Lesson[] {
+export function lessonsOf({ judged, rewards }: Group, advantagesOf: Advantages): Lesson[] {
   const advantages = advantagesOf(rewards);
   const found = new Map<string, Lesson>();
   judged.forEach(({ written }, i) => {
