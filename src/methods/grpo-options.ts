@@ -47,6 +47,11 @@ export const grpoOptions = z.strictObject({
     .min(1)
     .optional()
     .describe('File of such prompts: one a line, JSON Lines, or a YAML list'),
+  adapter: z
+    .string()
+    .min(1)
+    .optional()
+    .describe('Adapter of an earlier run to go on from: its folder or its file'),
   warmWeight: z
     .enum(['uniform', 'reward'])
     .optional()

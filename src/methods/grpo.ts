@@ -14,12 +14,14 @@
  * Source: DeepSeekMath, arXiv 2402.03300; token-level normalisation and ε⁺ from DAPO, arXiv
  * 2503.14476. Deviations: docs/methods/grpo.md.
  */
+import { resolve } from 'node:path';
 import { drawExamples } from '../policy/messages.ts';
 import { PromptWriter } from '../policy/writer.ts';
 import { isFlat } from './advantages.ts';
 import { BestPolicy } from './best-policy.ts';
 import { Course } from './grpo-course.ts';
 import { grpoOptions } from './grpo-options.ts';
+import { earlierLora } from './lora-file.ts';
 import { method } from './method.ts';
 import { stepEvaluations } from './policy-loop.ts';
 import { eachContext, readsEach, wholeTask } from './subjects.ts';
@@ -42,6 +44,9 @@ export const grpo = method({
     const lm = await context.policyLm();
     const lora = { rank: o.rank, alpha: o.alpha, layers: o.layers };
     const writer = await PromptWriter.open(lm, { ...o, lora, rng: context.rng.fork('adapter') });
+    if (o.adapter !== undefined) {
+      writer.parameters = await earlierLora(resolve(context.folder ?? '.', o.adapter), lm, lora);
+    }
     if (writer.chat.isPlain) {
       context.warn(`policyLm: ${lm.name} has no chat template, it reads the context as plain text`);
     }
