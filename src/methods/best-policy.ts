@@ -11,9 +11,9 @@ import { likeliest, type OpenPolicy } from './written-prompts.ts';
 
 export class BestPolicy {
   parameters: Parameters | undefined;
-  /** Mean reward on validation of the best, and of the latest. */
-  reward = Number.NEGATIVE_INFINITY;
-  latest: { readonly reward: number; readonly accuracy: number } | undefined;
+  /** Mean reward on validation at the latest look. */
+  latest: { readonly reward: number } | undefined;
+  private best = Number.NEGATIVE_INFINITY;
   private readonly policy: OpenPolicy;
   private readonly contexts: readonly JudgedContext[];
   private looked: Parameters | undefined;
@@ -29,17 +29,16 @@ export class BestPolicy {
     if (this.looked === parameters) return;
     this.looked = parameters;
     const prompts = await likeliest(policy.writer, contexts);
-    const sums = { reward: 0, accuracy: 0 };
+    let sum = 0;
     let examples = 0;
     for (const [c, context] of contexts.entries()) {
       const [score] = await context.judge([{ text: prompts[c]!.text }]);
-      sums.reward += score!.reward * context.examples.length;
-      sums.accuracy += score!.accuracy * context.examples.length;
+      sum += score!.reward * context.examples.length;
       examples += context.examples.length;
     }
-    this.latest = { reward: sums.reward / examples, accuracy: sums.accuracy / examples };
-    if (this.latest.reward <= this.reward) return;
-    this.reward = this.latest.reward;
+    this.latest = { reward: sum / examples };
+    if (this.latest.reward <= this.best) return;
+    this.best = this.latest.reward;
     this.parameters = parameters;
   }
 }

@@ -9,7 +9,7 @@
  * REINFORCE with a leave-one-out baseline are other objectives of the same loop.
  *
  * Where the policy reads a conversation or a question (`policy.context`), each group is written for one
- * train example and judged on it alone; the result is then the policy itself.
+ * context and judged on the train examples that have it; the result is then the policy itself.
  *
  * Source: DeepSeekMath, arXiv 2402.03300; token-level normalisation and ε⁺ from DAPO, arXiv
  * 2503.14476. Deviations: docs/methods/grpo.md.
@@ -90,9 +90,7 @@ export const grpo = method({
             empty: all.length - tried.length,
             unended: share(all, ({ written }) => written.finish === 'length'),
             promptTokens: mean(all.map(({ written }) => written.ids.length)),
-            ...(best?.latest
-              ? { validation: best.latest.reward, validationAccuracy: best.latest.accuracy }
-              : {}),
+            ...(best?.latest ? { validation: best.latest.reward } : {}),
             distinct: new Set(all.map(({ written }) => written.text)).size / all.length,
           },
         };
