@@ -70,6 +70,19 @@ describe('a run', () => {
   });
 });
 
+describe('a second training', () => {
+  it('goes on from the adapter of the first, and refuses one of another size', async () => {
+    const folder = join(result.files![0]!, '..', '..');
+    const more = [...set, 'method.warmSteps=0', `method.adapter=${folder}`];
+    const store = await openStore();
+    // With a look at validation and one step of no size, it is what it started from.
+    const again = await optimize(await task.load(...more, 'method.learningRate=1e-12'), { store });
+    expect(again.validation.score).toBeCloseTo(result.validation.score, 9);
+    const other = optimize(await task.load(...more, 'method.rank=4'), { store });
+    await expect(other).rejects.toThrow('has rank 8, the method 4, set method.rank to 8');
+  });
+});
+
 describe('write', () => {
   it('writes what the policy writes for this conversation, and says what it read', async () => {
     const conversation = told('is it warm') as never;

@@ -1,7 +1,7 @@
 /** The environment on a tiny real checkpoint: what is cached equals what is computed afresh. */
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { checkTask, Environment } from '../src/environment/index.ts';
+import { checkTask, Environment, type EnvironmentOptions } from '../src/environment/index.ts';
 import type { LanguageModel } from '../src/models/language-model.ts';
 import { loadScorer } from '../src/models/programs.ts';
 import { type Example, parseTemplate, rewards, sealSplit, type Task } from '../src/tasks/index.ts';
@@ -42,7 +42,7 @@ function taskOf(template: string, labelWords = [words[0]!, words[1]!]): Task {
   };
 }
 
-function environmentOf(task: Task, options: { cacheBytes?: number } = {}): Environment {
+function environmentOf(task: Task, options: Partial<EnvironmentOptions> = {}): Environment {
   return new Environment({
     task,
     taskLm: lm,
@@ -177,4 +177,24 @@ describe('checkTask', () => {
   it('finds a template that does not fit', () => {
     expect(() => checkTask(taskOf('{input} {prompt} {mask}'), lm, 5)).toThrow(/take \{mask\} out/);
   });
+});
+
+it('keeps examples together that are asked for together, with the same scores', async () => {
+  const task = taskOf('{input} {prompt}');
+  const together = [[10, 3, 1, 2, 9], [0, 4], [5], [8, 7, 6]];
+  const grouped = environmentOf(task, { together });
+  const apart = environmentOf(task);
+  const blocks = Array.from({ length: grouped.blockCount }, (_, b) => grouped.examplesOf(b));
+  // Four a pass: the first group has a block of one example more.
+  expect(blocks.map(({ length }) => length)).toEqual([4, 1, 2, 1, 3]);
+  expect([...blocks[0]!, ...blocks[1]!].sort((a, b) => a - b)).toEqual([1, 2, 3, 9, 10]);
+  const [all] = await apart.step(prompts());
+  const [some] = await grouped.step(prompts(), { blocks: [2] });
+  expect([...some!.examples].sort()).toEqual([0, 4]);
+  expect(grouped.evaluations).toBe(2 * prompts().length);
+  some!.examples.forEach((e, i) => {
+    expect(some!.rewards[i]).toBeCloseTo(all!.rewards[all!.examples.indexOf(e)]!, 2);
+  });
+  await grouped.close();
+  await apart.close();
 });

@@ -99,6 +99,50 @@ describe.each(Object.keys(all))('%s', (name) => {
     }
   });
 
+  it('reads a common beginning once, with the gradient of prompts that are read apart', async () => {
+    const { wanted, model, lora, stack } = await opened(name);
+    const [a, b] = wanted.groups;
+    const start = a!.prompt.slice(0, 4);
+    const groups = [
+      { prompt: [...start, 7], texts: a!.texts.slice(0, 1) },
+      { prompt: [...start, ...b!.prompt.slice(0, 3)], texts: b!.texts },
+      { prompt: [...start, 3, 5], texts: a!.texts },
+      { prompt: [...start, 8, 2, 6], texts: a!.texts.slice(0, 2) },
+    ];
+    const signals = {
+      advantages: groups.map(({ texts }, g) => texts.map((_, i) => (i % 2 ? -1 : 0.5) * (g + 1))),
+      oldLogProbs: groups.map(({ texts }) => texts.map((ids) => ids.map(() => -3))),
+      weights: groups.map(({ texts }, g) => texts.map((ids, i) => ids.map(() => 0.01 * (g + i + 1)))), // biome-ignore format: one line
+    };
+    const objective = objectives.reinforce.objective({ ...wanted, klWeight: 0 });
+    const trainer = await loadCompletionTrainer(model, lora, objective);
+    const parameters = stack(wanted.parameters);
+    const together = await trainer.run(groups, signals, parameters);
+    const sums: Record<string, Float32Array> = {};
+    for (const [g, group] of groups.entries()) {
+      const only = <T>(rows: readonly T[]) => [rows[g]!];
+      const apart = await trainer.run(
+        [group],
+        {
+          advantages: only(signals.advantages),
+          oldLogProbs: only(signals.oldLogProbs),
+          weights: only(signals.weights),
+        },
+        parameters,
+      );
+      group.texts.forEach((_, i) => {
+        expect(distance(together.logProbs[g]![i]!, apart.logProbs[0]![i]!)).toBeLessThan(1e-5);
+      });
+      for (const [n, values] of Object.entries(apart.gradients)) {
+        sums[n] = values.map((x, i) => x + (sums[n]?.[i] ?? 0));
+      }
+    }
+    await trainer.unload();
+    for (const [n, values] of Object.entries(together.gradients)) {
+      expect(relative(values, sums[n]!)).toBeLessThan(1e-4);
+    }
+  });
+
   it('adds up what it does in several passes', async () => {
     const { wanted, model, lora, stack, signals } = await opened(name);
     // Logits of 96 words: a pass holds 170,000 tokens, so groups of unlike sizes make two passes.

@@ -45,6 +45,8 @@ export interface EnvironmentOptions {
   readonly promptsPerPass?: number;
   /** Examples of one pass. @default EXAMPLES_PER_PASS */
   readonly examplesPerPass?: number;
+  /** Indices of examples that are asked for together, each once: a block holds such alone. @default all */
+  readonly together?: readonly (readonly number[])[];
   readonly prepack?: boolean;
   /** Programs shared with other environments of the same task LM and precision. */
   readonly programs?: TaskLmPrograms;
@@ -433,14 +435,16 @@ export class Environment implements PromptScorer {
   }
 
   private makeBlocks(): Block[] {
-    const order = this.examples
-      .map((_, e) => e)
-      .sort((a, b) => this.assembled([], a).length - this.assembled([], b).length);
-    const size = this.options.examplesPerPass ?? EXAMPLES_PER_PASS;
-    const blocks: Block[] = [];
-    for (let i = 0; i < order.length; i += size)
-      blocks.push({ examples: order.slice(i, i + size) });
-    return blocks;
+    const { examplesPerPass: size = EXAMPLES_PER_PASS, together } = this.options;
+    const lengths = this.examples.map((_, e) => this.assembled([], e).length);
+    const groups = together ?? [this.examples.map((_, e) => e)];
+    return groups.flatMap((group) => {
+      const order = [...group].sort((a, b) => lengths[a]! - lengths[b]!);
+      const blocks: Block[] = [];
+      for (let i = 0; i < order.length; i += size)
+        blocks.push({ examples: order.slice(i, i + size) });
+      return blocks;
+    });
   }
 
   private get cacheLimit(): number {

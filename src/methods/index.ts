@@ -58,10 +58,5 @@ export {
   type TextSolution,
   titleOf,
 } from './solution.ts';
-export {
-  messagesOf,
-  type OwnContext,
-  openPolicy,
-  type WriterRecipe,
-  writePrompts,
-} from './written-prompts.ts';
+export { messagesOf, type OwnContext, type WriterRecipe } from './writer-recipe.ts';
+export { openPolicy, writePrompts } from './written-prompts.ts';

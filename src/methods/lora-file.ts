@@ -1,7 +1,8 @@
 /** A LoRA adapter on disk, in Hugging Face PEFT's layout, with what is needed to score it again. */
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { WeightsError } from '../errors.ts';
+import { ConfigError, WeightsError } from '../errors.ts';
 import type { LanguageModel } from '../models/language-model.ts';
 import { type LoraOptions, loraByModule, loraShapes } from '../models/lora.ts';
 import { openWeights } from '../models/open-weights.ts';
@@ -73,6 +74,29 @@ export async function saveLora(
   };
   await writeFileAtomic(configPath, `${JSON.stringify(peft, null, 2)}\n`);
   return [path, configPath];
+}
+
+/**
+ * Factors to go on from, of an adapter that an earlier run saved: its file, or a folder that holds it.
+ * @throws ConfigError when it is of another size than is wanted
+ * @throws WeightsError when it is none, or was made for another model
+ */
+export async function earlierLora(
+  path: string,
+  lm: LanguageModel,
+  wanted: LoraOptions,
+): Promise<Parameters> {
+  const name = 'adapter_model.safetensors';
+  const places = [join(path, 'peft', name), join(path, name)];
+  const file = places.find((place) => existsSync(place)) ?? path;
+  const { parameters, ...found } = await readLora(file, lm);
+  for (const key of ['rank', 'alpha', 'layers'] as const) {
+    if (found[key] === wanted[key]) continue;
+    throw new ConfigError(
+      `method.adapter: ${file} has ${key} ${found[key]}, the method ${wanted[key]}, set method.${key} to ${found[key]}`,
+    );
+  }
+  return parameters;
 }
 
 /** @throws WeightsError when the file is no adapter of ours, or does not fit the model */

@@ -20,6 +20,8 @@ export interface OtherEnvironment<E = Example> {
   readonly examples?: readonly E[];
   /** Examples of one block. @default 8 */
   readonly examplesPerPass?: number;
+  /** Indices of examples that are asked for together: a block holds such alone, where the task LM is open. */
+  readonly together?: readonly (readonly number[])[];
 }
 
 /** What every method may count on, however the task LM answers: prompts are texts. */

@@ -1,13 +1,15 @@
 /**
  * What a group of prompts is written for, and judged on: the task as a whole, on a minibatch of the
- * train split; or one train example, with the conversation or the question that belongs to it.
+ * train split; or one context, a conversation or a question, on the train examples that have it.
  */
 import type { Prompt, PromptScore } from '../environment/index.ts';
 import { ConfigError } from '../errors.ts';
 import { drawExamples, ownParts, type PromptWriter } from '../policy/index.ts';
+import type { Rng } from '../util/rng.ts';
+import { judgedContexts } from './contexts.ts';
 import type { MethodContext } from './method.ts';
 import { minibatch } from './policy-loop.ts';
-import { messagesOf, type WriterRecipe } from './written-prompts.ts';
+import { messagesOf, type WriterRecipe } from './writer-recipe.ts';
 
 export interface Subject {
   /** Ids that the prompts are written after. */
@@ -15,8 +17,14 @@ export interface Subject {
   judge(prompts: readonly Prompt[]): Promise<PromptScore[]>;
 }
 
-/** Draws so many subjects, all of them anew. */
+/** Draws so many subjects, or all where there are fewer. */
 export type DrawSubjects = (count: number) => Subject[];
+
+export interface DrawOptions {
+  readonly writer: PromptWriter;
+  /** Most train examples that a prompt is judged on. */
+  readonly examplesPerStep: number;
+}
 
 /** True where a policy reads what differs from one example to the next. */
 export function readsEach({ reads }: Pick<MethodContext, 'reads'>): boolean {
@@ -27,7 +35,7 @@ export function readsEach({ reads }: Pick<MethodContext, 'reads'>): boolean {
 export function wholeTask(
   context: MethodContext,
   recipe: WriterRecipe,
-  { writer, examplesPerStep }: { writer: PromptWriter; examplesPerStep: number },
+  { writer, examplesPerStep }: DrawOptions,
 ): DrawSubjects {
   const { task, environment, pool, rng } = context;
   return (count) => {
@@ -47,13 +55,14 @@ export function wholeTask(
 }
 
 /**
- * A train example each: a prompt for this very input.
+ * The contexts of the train examples: a prompt for this very input. Each label's examples come up as
+ * often as another's, so that no step pulls all of what is written towards one kind of question.
  * @throws ConfigError when no example has what the policy is to read
  */
-export function eachExample(
+export function eachContext(
   context: MethodContext,
   recipe: WriterRecipe,
-  writer: PromptWriter,
+  { writer, examplesPerStep }: DrawOptions,
 ): DrawSubjects {
   const { task, rng, reads } = context;
   for (const part of ownParts(reads)) {
@@ -63,18 +72,52 @@ export function eachExample(
       );
     }
   }
-  // One example a block, so that prompts are scored on theirs alone.
-  const environment = context.environmentWith(task.template.source, { examplesPerPass: 1 });
-  const blocks = Array.from({ length: environment.blockCount }, (_, block) => block);
-  return (count) =>
-    rng
-      .shuffle(blocks)
-      .slice(0, count)
-      .map((block) => {
-        const [e] = environment.examplesOf(block);
-        return {
-          reading: writer.reading(messagesOf(recipe, task.train[e!]!)),
-          judge: (prompts) => environment.step(prompts, { blocks: [block] }),
-        };
-      });
+  const subjects = judgedContexts(context, recipe, task.train).map(
+    ({ messages, examples, judge }) => {
+      const share = Math.min(1, examplesPerStep / examples.length);
+      const part = (blocks: readonly number[]) =>
+        share === 1
+          ? blocks
+          : rng.shuffle(blocks).slice(0, Math.max(1, Math.floor(share * blocks.length)));
+      return {
+        reading: writer.reading(messages),
+        judge: (prompts: readonly Prompt[]) => judge(prompts, part),
+        labels: examples.map((e) => task.train[e]!.label),
+      };
+    },
+  );
+  return balancedDraw(subjects, rng);
+}
+
+/**
+ * Draws items whose labels have come up least so far. Every label has a deck of the items that have it,
+ * dealt in an order of chance and shuffled again when it is empty; no item twice in one draw.
+ */
+export function balancedDraw<T extends { readonly labels: readonly number[] }>(
+  items: readonly T[],
+  rng: Rng,
+): (count: number) => T[] {
+  const labels = [...new Set(items.flatMap((item) => item.labels))];
+  const decks = new Map(labels.map((label) => [label, [] as T[]]));
+  const seen = new Map(labels.map((label) => [label, 0]));
+  const next = (label: number, taken: ReadonlySet<T>): T | undefined => {
+    const isFree = (item: T) => !taken.has(item);
+    const deck = decks.get(label)!;
+    if (!deck.some(isFree)) {
+      const fresh = items.filter((item) => isFree(item) && item.labels.includes(label));
+      deck.push(...rng.shuffle(fresh));
+    }
+    const at = deck.findIndex(isFree);
+    return at < 0 ? undefined : deck.splice(at, 1)[0];
+  };
+  return (count) => {
+    const taken = new Set<T>();
+    while (taken.size < Math.min(count, items.length)) {
+      const order = rng.shuffle(labels).sort((a, b) => seen.get(a)! - seen.get(b)!);
+      const item = order.map((label) => next(label, taken)).find((found) => found !== undefined)!;
+      taken.add(item);
+      for (const label of item.labels) seen.set(label, seen.get(label)! + 1 / item.labels.length);
+    }
+    return [...taken];
+  };
 }

@@ -3,65 +3,42 @@
  * the prompts that it writes, and their score on examples. It writes the likeliest prompt; examples
  * whose contexts are the same share one.
  */
-import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { z } from 'zod';
 import { Environment, type PromptScore, scoreOf, TaskLmPrograms } from '../environment/index.ts';
-import { WeightsError } from '../errors.ts';
 import type { LanguageModel } from '../models/language-model.ts';
-import type { Precision } from '../models/prepared-weights.ts';
-import {
-  contextParts,
-  messagesFor,
-  ownParts,
-  type PolicyContext,
-  PromptWriter,
-  type WrittenPrompt,
-} from '../policy/index.ts';
+import { ownParts, PromptWriter, type WrittenPrompt } from '../policy/index.ts';
 import type { Example } from '../tasks/task.ts';
 import { writeFileAtomic } from '../util/atomic-file.ts';
 import { createRng } from '../util/rng.ts';
+import { byContext, type SharedContext } from './contexts.ts';
 import { type LoraAdapter, readLora, saveLora } from './lora-file.ts';
 import type { SolutionContext } from './method.ts';
 import type { TensorSolution } from './solution.ts';
-
-const recipeSchema = z.strictObject({
-  reads: z.array(z.enum(contextParts)),
-  promptTokens: z.int().min(1),
-  description: z.string(),
-  examples: z.array(z.strictObject({ input: z.string(), answer: z.string() })),
-  /** Of the policy LM while it writes: another one may find another word the likeliest. */
-  precision: z.enum(['float32', 'int8-blocks']),
-});
-
-/** What a policy was trained on, and so what it must be given. */
-export type WriterRecipe = Readonly<z.infer<typeof recipeSchema>>;
-
-/** What differs from one prompt to the next. */
-export type OwnContext = Pick<PolicyContext, 'conversation' | 'question'>;
-
-/** What the policy is asked where it has this context. */
-export function messagesOf(recipe: WriterRecipe, own: OwnContext) {
-  const { reads: parts, promptTokens, description, examples } = recipe;
-  const context = { description, examples, ...own };
-  return messagesFor(context, { parts, words: Math.ceil(promptTokens / 2) });
-}
+import { type OwnContext, RECIPE_FILE, readRecipe, type WriterRecipe } from './writer-recipe.ts';
 
 /** The likeliest prompt for each context. */
 export async function writePrompts(
   writer: PromptWriter,
   recipe: WriterRecipe,
-  contexts: readonly OwnContext[],
+  given: readonly OwnContext[],
 ): Promise<WrittenPrompt[]> {
-  const keys = contexts.map((own) => JSON.stringify(messagesOf(recipe, own)));
-  const unique = [...new Set(keys)];
-  const readings = unique.map((key) => writer.reading(JSON.parse(key)));
-  const written = await writer.write(readings, {
-    each: 1,
-    rng: createRng('likeliest'),
-    temperature: 0,
+  const contexts = byContext(recipe, given);
+  const written = await likeliest(writer, contexts);
+  const out: WrittenPrompt[] = [];
+  contexts.forEach(({ examples }, c) => {
+    for (const e of examples) out[e] = written[c]!;
   });
-  return keys.map((key) => written[unique.indexOf(key)]![0]!);
+  return out;
+}
+
+/** The likeliest prompt for each of different contexts. */
+export async function likeliest(
+  writer: PromptWriter,
+  contexts: readonly SharedContext[],
+): Promise<WrittenPrompt[]> {
+  const readings = contexts.map(({ messages }) => writer.reading(messages));
+  const sampling = { each: 1, rng: createRng('likeliest'), temperature: 0 };
+  return (await writer.write(readings, sampling)).map(([prompt]) => prompt!);
 }
 
 /** The score of examples, each with the prompt that is written for it. */
@@ -69,9 +46,9 @@ export async function scoreWritten(
   { task, taskLm, reward }: SolutionContext,
   { writer, recipe }: OpenPolicy,
   examples: readonly Example[],
-  precision: Precision = 'float32',
 ): Promise<PromptScore> {
   const prompts = (await writePrompts(writer, recipe, examples)).map(({ text }) => text);
+  const precision = 'float32' as const;
   const programs = new TaskLmPrograms(taskLm, { precision });
   const C = task.classes.length;
   const scores = new Float32Array(examples.length * C);
@@ -125,19 +102,17 @@ export async function savePolicy(
     modelName: lm.name,
   };
   const files = await saveLora(folder, adapter, lm);
-  const path = join(folder, RECIPE);
+  const path = join(folder, RECIPE_FILE);
   await writeFileAtomic(path, `${JSON.stringify(recipe, null, 2)}\n`);
   return [...files, path];
 }
-
-const RECIPE = 'policy.json';
 
 /**
  * Opens what `savePolicy` saved, by the adapter's path.
  * @throws WeightsError when it was made for another model, or is damaged
  */
 export async function openPolicy(adapterPath: string, lm: LanguageModel): Promise<OpenPolicy> {
-  const path = join(dirname(adapterPath), '..', RECIPE);
+  const path = join(dirname(adapterPath), '..', RECIPE_FILE);
   const { parameters, rank, alpha, layers } = await readLora(adapterPath, lm);
   const recipe = await readRecipe(path);
   const { promptTokens, precision } = recipe;
@@ -145,17 +120,4 @@ export async function openPolicy(adapterPath: string, lm: LanguageModel): Promis
   const writer = await PromptWriter.open(lm, { ...own, rng: createRng('opened') });
   writer.parameters = parameters;
   return { writer, recipe };
-}
-
-async function readRecipe(path: string): Promise<WriterRecipe> {
-  let problem: string;
-  try {
-    const parsed = recipeSchema.safeParse(JSON.parse(await readFile(path, 'utf8')));
-    if (parsed.success) return parsed.data;
-    const { path: place, message } = parsed.error.issues[0]!;
-    problem = `${place.join('.')}: ${message}`;
-  } catch (error) {
-    problem = (error as Error).message;
-  }
-  throw new WeightsError(`${path}: expected what a policy reads, as its run saved it (${problem})`);
 }

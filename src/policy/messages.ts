@@ -52,9 +52,12 @@ export function messagesFor(
       `Conversation so far:\n${context.conversation.map((m) => `${m.role}: ${m.content.trim()}`).join('\n')}`,
     question: context.question?.trim() && `Question: ${context.question.trim()}`,
   };
-  const blocks = parts.flatMap((part) => shown[part] || []);
+  const common = (['description', 'examples'] as const).filter((part) => parts.includes(part));
+  const blocks = common.flatMap((part) => shown[part] || []);
   const request = `Write a prompt of at most ${words} words that makes a language model answer this correctly. Reply with the prompt alone.`;
-  return [{ role: 'user', content: [...blocks, request].join('\n\n') }];
+  // What differs comes last: all before it is read once for many contexts.
+  const own = ownParts(parts).flatMap((part) => shown[part] || []);
+  return [{ role: 'user', content: [...blocks, request, ...own].join('\n\n') }];
 }
 
 /** Characters of an example that is shown. */

@@ -15,6 +15,8 @@ export interface EnvironmentWith {
   readonly template?: string | undefined;
   /** @default 8 */
   readonly examplesPerPass?: number | undefined;
+  /** Indices of examples that are asked for together, where the task LM is open. */
+  readonly together?: readonly (readonly number[])[] | undefined;
 }
 
 /** Opens a model that answers in text; a library's user may bring one of their own. */

@@ -131,7 +131,7 @@ export class Workbench implements Bench {
   environment(
     examples: readonly Example[],
     precision: Precision,
-    { once = false, template, examplesPerPass }: EnvironmentWith = {},
+    { once = false, template, examplesPerPass, together }: EnvironmentWith = {},
   ): Environment {
     return new Environment({
       task: this.taskWith(template),
@@ -142,6 +142,7 @@ export class Workbench implements Bench {
       programs: this.programsOf(precision),
       ...this.charge,
       ...(examplesPerPass === undefined ? {} : { examplesPerPass }),
+      ...(together === undefined ? {} : { together }),
       ...(once ? { cacheBytes: 0, examplesPerPass: 16 } : {}),
     });
   }

@@ -1,0 +1,44 @@
+/**
+ * What a training that writes a prompt for each input leaves: the policy as it was when validation
+ * examples fared best with the prompts that it writes for them. Looks are paid for like every other
+ * evaluation; the examples' keys and values are kept from one look to the next, and so are the scores
+ * of prompts that it has written before.
+ */
+import type { Parameters } from '../tensor/index.ts';
+import { type JudgedContext, judgedContexts } from './contexts.ts';
+import type { MethodContext } from './method.ts';
+import { likeliest, type OpenPolicy } from './written-prompts.ts';
+
+export class BestPolicy {
+  parameters: Parameters | undefined;
+  /** Mean reward on validation at the latest look. */
+  latest: { readonly reward: number } | undefined;
+  private best = Number.NEGATIVE_INFINITY;
+  private readonly policy: OpenPolicy;
+  private readonly contexts: readonly JudgedContext[];
+  private looked: Parameters | undefined;
+
+  constructor(context: MethodContext, policy: OpenPolicy) {
+    this.policy = policy;
+    this.contexts = judgedContexts(context, policy.recipe, context.validation);
+  }
+
+  async look(): Promise<void> {
+    const { policy, contexts } = this;
+    const { parameters } = policy.writer;
+    if (this.looked === parameters) return;
+    this.looked = parameters;
+    const prompts = await likeliest(policy.writer, contexts);
+    let sum = 0;
+    let examples = 0;
+    for (const [c, context] of contexts.entries()) {
+      const [score] = await context.judge([{ text: prompts[c]!.text }]);
+      sum += score!.reward * context.examples.length;
+      examples += context.examples.length;
+    }
+    this.latest = { reward: sum / examples };
+    if (this.latest.reward <= this.best) return;
+    this.best = this.latest.reward;
+    this.parameters = parameters;
+  }
+}
