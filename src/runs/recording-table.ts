@@ -34,6 +34,8 @@ export interface RecordingTable {
   journalKeys(run: string): Iterable<{ readonly seq: number; readonly key: string }>;
   journalData(run: string, seq: number): Uint8Array;
   lastJournalSeq(run: string): number;
+  /** The row with a key, where there is one. */
+  journalSeq(run: string, key: string): number | undefined;
   /** Steps whose state is kept, oldest first. */
   checkpoints(run: string): CheckpointPlace[];
   /** The newest one, or that of a step. */
@@ -54,7 +56,9 @@ export function createRecordingTable(
         const rows = read(
           () =>
             database
-              .prepare('SELECT seq, key FROM journal WHERE run = ? AND seq > ? ORDER BY seq LIMIT 4096')
+              .prepare(
+                'SELECT seq, key FROM journal WHERE run = ? AND seq > ? ORDER BY seq LIMIT 4096',
+              )
               .all(run, after) as unknown as { seq: number; key: string }[],
         );
         yield* rows;
@@ -66,6 +70,11 @@ export function createRecordingTable(
       read(() => {
         const row = database.prepare('SELECT data FROM journal WHERE run = ? AND seq = ?');
         return (row.get(run, seq) as unknown as { data: Uint8Array }).data;
+      }),
+    journalSeq: (run, key) =>
+      read(() => {
+        const row = database.prepare('SELECT seq FROM journal WHERE run = ? AND key = ? LIMIT 1');
+        return (row.get(run, key) as { seq: number } | undefined)?.seq;
       }),
     lastJournalSeq: (run) => read(() => lastJournalSeq(database, run)),
     checkpoints: (run) =>
@@ -143,7 +152,9 @@ function readCheckpoint(
   const last = database.prepare('SELECT max(step) AS step FROM checkpoints WHERE run = ?');
   const at = step ?? (last.get(run) as unknown as { step: number | null }).step;
   const rows = database
-    .prepare('SELECT name, data FROM checkpoints JOIN blobs USING (sha256) WHERE run = ? AND step = ?')
+    .prepare(
+      'SELECT name, data FROM checkpoints JOIN blobs USING (sha256) WHERE run = ? AND step = ?',
+    )
     .all(run, at ?? -1) as unknown as { name: string; data: Uint8Array }[];
   const byName = new Map(rows.map(({ name, data }) => [name, data]));
   const frame = byName.get('state');
@@ -171,9 +182,7 @@ function lift(value: unknown, tensors: Float32Array[]): unknown {
   }
   if (Array.isArray(value)) return value.map((one) => lift(one, tensors));
   if (value === null || typeof value !== 'object') return value;
-  return Object.fromEntries(
-    Object.entries(value).map(([name, one]) => [name, lift(one, tensors)]),
-  );
+  return Object.fromEntries(Object.entries(value).map(([name, one]) => [name, lift(one, tensors)]));
 }
 
 /** The same with its tensors in place, each of them an array of its own. */

@@ -25,7 +25,11 @@ export interface NewRun {
 /** Where a run came from, beside its configuration. */
 export interface RunOrigin {
   /** The configuration's file with what was set on top of it, where there was such a file. */
-  readonly file?: { readonly path: string; readonly sha256: string; readonly set: readonly string[] };
+  readonly file?: {
+    readonly path: string;
+    readonly sha256: string;
+    readonly set: readonly string[];
+  };
   /** The task's label words as they were given, where others were found. */
   readonly labels?: unknown;
   /** What the whole run was promised to take. */

@@ -52,11 +52,7 @@ export function beat(database: Database, run: string, session: number, now: numb
   return Number(changes) === 1;
 }
 
-export function insertEvents(
-  database: Database,
-  run: string,
-  events: readonly RunEvent[],
-): void {
+export function insertEvents(database: Database, run: string, events: readonly RunEvent[]): void {
   if (events.length === 0) return;
   let seq = readLastSeq(database, run);
   const insert = database.prepare('INSERT INTO events VALUES (?, ?, ?, ?, ?)');
@@ -141,7 +137,9 @@ export function claim(database: Database, run: StoredRun): StoredRun {
   if (Number(changes) !== 1) {
     throw new StoreError(`run ${run.id}: another process has just taken it over`);
   }
-  return toRun(database.prepare('SELECT * FROM runs WHERE id = ?').get(run.id) as unknown as RunRow);
+  return toRun(
+    database.prepare('SELECT * FROM runs WHERE id = ?').get(run.id) as unknown as RunRow,
+  );
 }
 
 export function sessionOf(database: Database, run: string): number {

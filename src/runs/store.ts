@@ -60,7 +60,11 @@ export interface Entry {
   readonly events?: readonly RunEvent[];
   readonly journal?: readonly JournalRow[];
   /** After the events and the journal of this entry; `pinned` is a step whose state is never dropped. */
-  readonly checkpoint?: { readonly step: number; readonly state: unknown; readonly pinned?: number };
+  readonly checkpoint?: {
+    readonly step: number;
+    readonly state: unknown;
+    readonly pinned?: number;
+  };
   readonly prompts?: readonly StoredPrompt[];
   readonly end?: RunEnd;
 }
@@ -98,6 +102,8 @@ export interface RunStore {
   events(run: string, options?: EventsOptions): StoredEvent[];
   /** The newest event of a kind. */
   lastEvent(run: string, kind: string): StoredEvent | undefined;
+  /** The sequence number of a step's event. */
+  seqOfStep(run: string, step: number): number | undefined;
   /** The sequence number of the newest event; 0 while there is none. */
   lastSeq(run: string): number;
   /** Best reward first. */
@@ -105,12 +111,18 @@ export interface RunStore {
   promptCount(run: string): number;
   /** Makes this process the one that writes a run. @throws StoreError when another one does */
   claimRun(run: string): StoredRun;
+  /** Data and models of a branch that begins anew, once they are known. */
+  putHashes(run: string, hashes: Readonly<Record<string, string>>): void;
   /** Asks the process that writes a run for something; null takes it back. */
   request(run: string, request: RunRequest | null): void;
   /** What was asked of a run. */
   requested(run: string): RunRequest | undefined;
   /** A new run that holds what another one had up to an event. */
-  copyRun(from: string, run: NewRun, upTo: { eventSeq: number; journalSeq: number; step: number }): string;
+  copyRun(
+    from: string,
+    run: NewRun,
+    upTo: { eventSeq: number; journalSeq: number; step: number },
+  ): string;
   /** Deletes a run's rows. @throws StoreError while a process writes it */
   deleteRun(run: string): void;
   /** The comparison that a run is a cell of. */
@@ -251,6 +263,13 @@ function createStore(database: Database, path: string): RunStore {
         const found = row.get(run, kind) as unknown as EventRow | undefined;
         return found && toEvent(found);
       }),
+    seqOfStep: (run, step) =>
+      read(() => {
+        const row = database.prepare(
+          "SELECT seq FROM events WHERE run = ? AND kind = 'step' AND json_extract(data, '$.step') = ? LIMIT 1",
+        );
+        return (row.get(run, step) as { seq: number } | undefined)?.seq;
+      }),
     lastSeq: (run) => read(() => table.readLastSeq(database, run)),
     prompts: (run, { limit = -1, offset = 0 } = {}) =>
       read(() => {
@@ -269,6 +288,12 @@ function createStore(database: Database, path: string): RunStore {
       own.set(run.id, table.sessionOf(database, run.id));
       return run;
     },
+    putHashes: (run, hashes) =>
+      transaction(() => {
+        database
+          .prepare('UPDATE runs SET hashes = ? WHERE id = ?')
+          .run(JSON.stringify(hashes), run);
+      }),
     request: (run, request) => transaction(() => table.setRequest(database, run, request)),
     requested: (run) => read(() => table.readRequest(database, run)),
     copyRun(from, run, upTo) {
