@@ -34,6 +34,7 @@ import {
   type Parameters,
 } from '../tensor/index.ts';
 import { isFlat } from './advantages.ts';
+import { type Made, refuseMisfit } from './fits.ts';
 import { humanCandidates } from './human-prompts.ts';
 import { type MethodContext, method } from './method.ts';
 import { imitation, objectives } from './objectives.ts';
@@ -152,12 +153,17 @@ export const grpo = method({
       : wholeTask(context, recipe, { ...o, writer });
     const run = new Course(context, o, { writer, draw });
     const best = isEach ? new BestPolicy(context, policy) : undefined;
+    const kept = context.restore?.() as GrpoState | undefined;
+    let idle = kept?.idle ?? 0;
     try {
-      await run.imitateHumans();
-      await best?.look();
-      await run.begin();
-      let idle = 0;
-      for (let step = 1; context.budget.isOpen && idle < SETTLED; step++) {
+      if (kept) refuseMisfit(kept.made, lora);
+      else {
+        await run.imitateHumans();
+        await best?.look();
+      }
+      await run.begin(kept?.course);
+      if (kept?.best) best?.goOn(kept.best);
+      for (let step = (kept?.step ?? 0) + 1; context.budget.isOpen && idle < SETTLED; step++) {
         const { groups, resampled } = await run.rollout();
         const learnt = await run.update(groups);
         if (step % o.validateEvery === 0) await best?.look();
@@ -167,9 +173,11 @@ export const grpo = method({
         );
         const flat = groups.filter(({ rewards }) => isFlat(rewards)).length;
         idle = learnt ? 0 : idle + 1;
+        const after = { made: lora, step, idle };
         yield {
           step,
           tried,
+          state: (): GrpoState => ({ ...after, course: run.after(), best: best?.after() }),
           ...(learnt?.surprise === undefined ? {} : { entropy: learnt.surprise }),
           quantities: {
             ...learnt,
@@ -199,6 +207,27 @@ export const grpo = method({
   },
 });
 
+interface GrpoState {
+  readonly made: Made;
+  readonly step: number;
+  /** Steps in a row that taught nothing. */
+  readonly idle: number;
+  readonly course: CourseState;
+  readonly best: BestState | undefined;
+}
+
+interface CourseState {
+  readonly parameters: Parameters;
+  readonly optimizer: AdamState;
+  readonly reference: Parameters;
+}
+
+interface BestState {
+  readonly reward: number;
+  /** Undefined: those that learn. */
+  readonly parameters: Parameters | undefined;
+}
+
 /** The policy as it was when validation examples fared best with the prompts that it writes for them. */
 class BestPolicy {
   parameters: Parameters | undefined;
@@ -209,6 +238,17 @@ class BestPolicy {
   constructor(context: MethodContext, policy: OpenPolicy) {
     this.context = context;
     this.policy = policy;
+  }
+
+  after(): BestState | undefined {
+    if (!this.parameters) return undefined;
+    const isCurrent = this.parameters === this.policy.writer.parameters;
+    return { reward: this.reward, parameters: isCurrent ? undefined : this.parameters };
+  }
+
+  goOn({ reward, parameters }: BestState): void {
+    this.reward = reward;
+    this.parameters = parameters ?? this.policy.writer.parameters;
   }
 
   async look(): Promise<void> {
@@ -274,11 +314,20 @@ class Course {
     }
   }
 
-  /** From here on the policy is held to what it is now. */
-  async begin(): Promise<void> {
+  after(): CourseState {
+    return {
+      parameters: this.writer.parameters,
+      optimizer: this.state,
+      reference: this.reference,
+    };
+  }
+
+  /** From here on the policy is held to what it is now, or to what it was held to before. */
+  async begin(kept?: CourseState): Promise<void> {
     const { objective, clip, klWeight } = this.options;
-    this.reference = this.writer.parameters;
-    this.state = this.optimizer.init(this.writer.parameters);
+    if (kept) this.writer.parameters = kept.parameters;
+    this.reference = kept?.reference ?? this.writer.parameters;
+    this.state = kept?.optimizer ?? this.optimizer.init(this.writer.parameters);
     const made = objectives[objective].objective({ clip, klWeight });
     this.trainer = await loadCompletionTrainer(this.writer.lm, this.writer.lora, made);
   }

@@ -100,8 +100,8 @@ export interface StepReport {
   readonly quantities?: Readonly<Record<string, number>>;
   /**
    * All that the next step follows from, beside generator, pool and budget: plain data, tensors as
-   * Float32Array, none of which is written to later. For methods that compute much outside of the
-   * environment; without it a search is resumed by doing that part again.
+   * Float32Array; asked for now and then, before the next step begins. For methods that compute much
+   * outside of the environment; without it a search is resumed by doing that part again.
    */
   readonly state?: () => unknown;
 }

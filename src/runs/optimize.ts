@@ -215,7 +215,11 @@ function refuseChanged(
   facts: Readonly<Record<string, string>>,
   store: RunStore,
 ): void {
-  if (Object.keys(run.hashes).length === 0) return store.putHashes(run.id, facts);
+  // Of a branch that begins anew nothing is known yet.
+  if (Object.keys(run.hashes).length === 0) {
+    store.putHashes(run.id, facts);
+    return;
+  }
   const changed = differences(run.hashes, facts);
   if (changed.length === 0) return;
   const { path } = changed.find((one) => !one.path.startsWith('split:')) ?? changed[0]!;
