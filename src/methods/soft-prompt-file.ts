@@ -10,6 +10,7 @@ import type { LanguageModel } from '../models/language-model.ts';
 import { openWeights } from '../models/open-weights.ts';
 import { writeSafetensors } from '../models/write-safetensors.ts';
 import { writeFileAtomic } from '../util/atomic-file.ts';
+import { onDisk } from '../util/disk.ts';
 
 export interface SoftPrompt {
   /** [P, D]. */
@@ -51,9 +52,11 @@ export async function saveSoftPrompt(
   });
   await writeSafetensors(files[1]!, [{ ...tensor, name: 'prompt_embeddings' }], { format: 'pt' });
   const config = join(folder, 'peft', 'adapter_config.json');
-  await writeFileAtomic(config, `${JSON.stringify(peftConfig(soft, lm), null, 2)}\n`);
+  await onDisk(config, () =>
+    writeFileAtomic(config, `${JSON.stringify(peftConfig(soft, lm), null, 2)}\n`),
+  );
   const note = join(folder, 'peft', 'README.md');
-  await writeFileAtomic(note, peftNote(soft));
+  await onDisk(note, () => writeFileAtomic(note, peftNote(soft)));
   return [...files, config, note];
 }
 

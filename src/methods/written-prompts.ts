@@ -20,6 +20,7 @@ import {
 } from '../policy/index.ts';
 import type { Example } from '../tasks/task.ts';
 import { writeFileAtomic } from '../util/atomic-file.ts';
+import { onDisk } from '../util/disk.ts';
 import { createRng } from '../util/rng.ts';
 import { type LoraAdapter, readLora, saveLora } from './lora-file.ts';
 import type { SolutionContext } from './method.ts';
@@ -126,7 +127,7 @@ export async function savePolicy(
   };
   const files = await saveLora(folder, adapter, lm);
   const path = join(folder, RECIPE);
-  await writeFileAtomic(path, `${JSON.stringify(recipe, null, 2)}\n`);
+  await onDisk(path, () => writeFileAtomic(path, `${JSON.stringify(recipe, null, 2)}\n`));
   return [...files, path];
 }
 

@@ -47,6 +47,8 @@ export interface OptimizeOptions {
   readonly store: RunStore;
   /** A run that this process has claimed, to go on with; `loaded` is its recorded configuration. */
   readonly run?: StoredRun | undefined;
+  /** Between two kept states of the method, at least. @default 2000, and 3% of the time at most */
+  readonly statesApartMs?: number | undefined;
   /** Methods of your own that `method.name` may name, beside the built-in ones. */
   readonly methods?: OwnMethods;
   /** Opens models that answer in text. @default local ones and the known providers */
@@ -69,8 +71,9 @@ export async function optimize(
   const stop = new AbortController();
   const onAbort = () => stop.abort(signal?.reason);
   signal?.addEventListener('abort', onAbort, { once: true });
-  const { onEvent } = options;
-  const recording = new Recording(store, { onEvent, run, onStop: () => stop.abort() });
+  const { onEvent, statesApartMs } = options;
+  const onStop = () => stop.abort();
+  const recording = new Recording(store, { onEvent, run, onStop, statesApartMs });
   const { emit, journal } = recording;
   let bench: Bench | undefined;
   try {
@@ -87,7 +90,7 @@ export async function optimize(
     refuseSmallBudget([{ method, options: methodOptions }], config, bench.task);
     const parts = { bench, loaded, method, methodOptions };
     const facts = await hashesOf(parts);
-    if (run) refuseChanged(run, facts, store);
+    if (run) refuseChanged(run, { facts, config, store });
     const origin = originOf(loaded, options);
     const runId = recording.begin(() => beginRun(store, { ...parts, hashes: facts, origin }));
     emit(startEvent(runId, bench, { method, config }));
@@ -212,8 +215,11 @@ async function hashesOf({ bench, method }: RunParts): Promise<Record<string, str
 /** @throws StoreError naming the first file or model that is not what it was when the run began */
 function refuseChanged(
   run: StoredRun,
-  facts: Readonly<Record<string, string>>,
-  store: RunStore,
+  {
+    facts,
+    config,
+    store,
+  }: { facts: Readonly<Record<string, string>>; config: Config; store: RunStore },
 ): void {
   // Of a branch that begins anew nothing is known yet.
   if (Object.keys(run.hashes).length === 0) {
@@ -223,8 +229,10 @@ function refuseChanged(
   const changed = differences(run.hashes, facts);
   if (changed.length === 0) return;
   const { path } = changed.find((one) => !one.path.startsWith('split:')) ?? changed[0]!;
+  const isModel = path === 'taskLm' || path === 'policyLm';
+  const what = isModel ? `${path} (${nameOf(config[path])})` : path;
   throw new StoreError(
-    `run ${run.id}: ${path} is not what it was when the run began, nothing is mixed; put it back, or begin anew with what there is now by "whetstone runs branch ${run.id} --step 0"`,
+    `run ${run.id}: ${what} is not what it was when the run began, nothing is mixed; put it back, or begin anew with what there is now by "whetstone runs branch ${run.id} --step 0"`,
   );
 }
 

@@ -11,7 +11,7 @@ import type { RunEnd, RunStore, StoredPrompt, StoredRun } from './store.ts';
 
 /** At most this share of the time goes into keeping states, and they are this far apart. */
 const SHARE = 0.03;
-const LEAST_APART_MS = 5000;
+const LEAST_APART_MS = 2000;
 /** Between two looks at what was asked of the run, while nothing but progress is told. */
 const LOOK_MS = 500;
 /** Stored events that are read at once to compare with. */
@@ -37,16 +37,22 @@ export class Recording {
     first: 1,
     texts: [],
   };
-  private checkpointAt = performance.now() + LEAST_APART_MS;
+  private readonly apartMs: number;
+  private checkpointAt: number;
   private lookAt = 0;
   private readonly startedMs = performance.now();
   private readonly earlier: StoredRun | undefined;
 
   /** Of a run that is yet to be made, or of one that this process has claimed. */
-  constructor(store: RunStore, { onEvent = () => {}, onStop, run }: RecordingOptions = {}) {
+  constructor(
+    store: RunStore,
+    { onEvent = () => {}, onStop, run, statesApartMs = LEAST_APART_MS }: RecordingOptions = {},
+  ) {
     this.store = store;
     this.onEvent = onEvent;
     this.onStop = onStop;
+    this.apartMs = statesApartMs;
+    this.checkpointAt = performance.now() + statesApartMs;
     this.earlier = run;
     this.acknowledged = run ? store.lastSeq(run.id) : 0;
     this.journal = new Journal(run && { recordings: store.recordings, run: run.id });
@@ -107,7 +113,7 @@ export class Recording {
     });
     if (keeps) {
       const now = performance.now();
-      this.checkpointAt = now + Math.max(LEAST_APART_MS, (now - begun) / SHARE);
+      this.checkpointAt = now + (this.apartMs && Math.max(this.apartMs, (now - begun) / SHARE));
     }
     this.onEvent(event);
     if (request) this.obey(request);
@@ -208,6 +214,8 @@ export interface RecordingOptions {
   readonly onEvent?: OnEvent | undefined;
   /** Called when the search is to end and what was found is to be measured. */
   readonly onStop?: (() => void) | undefined;
+  /** Between two states that are kept, at least; 0: every one that is offered. @default 2000 */
+  readonly statesApartMs?: number | undefined;
   /** A run that this process has claimed. */
   readonly run?: StoredRun | undefined;
 }

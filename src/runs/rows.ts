@@ -141,8 +141,14 @@ export function toRun(row: RunRow): StoredRun {
   };
 }
 
+/** Runs that a store of this process writes. */
+export const writtenHere = new Set<string>();
+
 export function isAbandoned(row: RunRow): boolean {
-  if (row.host === hostname() && !isAlive(row.pid)) return true;
+  if (row.host === hostname()) {
+    if (row.pid === process.pid) return !writtenHere.has(row.id);
+    if (!isAlive(row.pid)) return true;
+  }
   return Date.now() - row.heartbeat > SILENT_MS;
 }
 

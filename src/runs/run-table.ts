@@ -7,6 +7,7 @@ import {
   type EventRow,
   isAbandoned,
   type NewRun,
+  type PromptRow,
   type RunRequest,
   type RunRow,
   type RunState,
@@ -107,10 +108,35 @@ export function selectEvents(
   run: string,
   { after = 0, limit = -1, kinds }: EventsOptions,
 ): EventRow[] {
-  const of = kinds ? `AND kind IN (${kinds.map(() => '?').join()})` : '';
+  const order = 'AND seq > ? ORDER BY seq LIMIT ?';
+  if (!kinds) {
+    const all = database.prepare(`SELECT * FROM events WHERE run = ? ${order}`);
+    return all.all(run, after, limit) as unknown as EventRow[];
+  }
+  // Kind by kind, since an index gives each in its order; left alone, the planner takes the other one.
+  const one = database.prepare(
+    `SELECT * FROM events INDEXED BY events_kind WHERE run = ? AND kind = ? ${order}`,
+  );
+  const rows = [...new Set(kinds)].flatMap(
+    (kind) => one.all(run, kind, after, limit) as unknown as EventRow[],
+  );
+  rows.sort((a, b) => a.seq - b.seq);
+  return limit < 0 ? rows : rows.slice(0, limit);
+}
+
+/** Of the pages that are skipped only the index is read. */
+export function selectPrompts(
+  database: Database,
+  run: string,
+  { limit = -1, offset = 0 }: { readonly limit?: number; readonly offset?: number },
+): PromptRow[] {
   return database
-    .prepare(`SELECT * FROM events WHERE run = ? AND seq > ? ${of} ORDER BY seq LIMIT ?`)
-    .all(run, after, ...(kinds ?? []), limit) as unknown as EventRow[];
+    .prepare(
+      `SELECT p.* FROM (SELECT text AS key FROM prompts INDEXED BY prompts_reward WHERE run = ?
+         ORDER BY reward DESC, text LIMIT ? OFFSET ?)
+       CROSS JOIN prompts p ON p.run = ? AND p.text = key`,
+    )
+    .all(run, limit, offset, run) as unknown as PromptRow[];
 }
 
 /**

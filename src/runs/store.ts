@@ -25,7 +25,6 @@ import {
 import {
   type EventRow,
   type NewRun,
-  type PromptRow,
   type RunRequest,
   type RunRow,
   type StoredEvent,
@@ -34,6 +33,7 @@ import {
   toEvent,
   toPrompt,
   toRun,
+  writtenHere,
 } from './rows.ts';
 import * as table from './run-table.ts';
 import { type Database, sqliteDriver } from './sqlite.ts';
@@ -191,6 +191,13 @@ function tightenMode(path: string): void {
 function createStore(database: Database, path: string): RunStore {
   /** Runs that this process writes, by the session that it writes them as. */
   const own = new Map<string, number>();
+  const adopt = (run: string, session: number) => {
+    own.set(run, session);
+    writtenHere.add(run);
+  };
+  const disown = (run: string) => {
+    if (own.delete(run)) writtenHere.delete(run);
+  };
   const timer = setInterval(() => {
     try {
       const now = Date.now();
@@ -231,7 +238,7 @@ function createStore(database: Database, path: string): RunStore {
       }
       if (end) table.updateEnd(database, run, end);
     });
-    if (end) own.delete(run);
+    if (end) disown(run);
   };
 
   return {
@@ -240,7 +247,7 @@ function createStore(database: Database, path: string): RunStore {
     createRun(run) {
       const id = newRunId();
       transaction(() => table.insertRun(database, id, run, 'running'));
-      own.set(id, 1);
+      adopt(id, 1);
       return id;
     },
     append,
@@ -258,7 +265,7 @@ function createStore(database: Database, path: string): RunStore {
     lastEvent: (run, kind) =>
       read(() => {
         const row = database.prepare(
-          'SELECT * FROM events WHERE run = ? AND kind = ? ORDER BY seq DESC LIMIT 1',
+          'SELECT * FROM events INDEXED BY events_kind WHERE run = ? AND kind = ? ORDER BY seq DESC LIMIT 1',
         );
         const found = row.get(run, kind) as unknown as EventRow | undefined;
         return found && toEvent(found);
@@ -266,18 +273,13 @@ function createStore(database: Database, path: string): RunStore {
     seqOfStep: (run, step) =>
       read(() => {
         const row = database.prepare(
-          "SELECT seq FROM events WHERE run = ? AND kind = 'step' AND json_extract(data, '$.step') = ? LIMIT 1",
+          "SELECT seq FROM events INDEXED BY events_kind WHERE run = ? AND kind = 'step' AND json_extract(data, '$.step') = ? LIMIT 1",
         );
         return (row.get(run, step) as { seq: number } | undefined)?.seq;
       }),
     lastSeq: (run) => read(() => table.readLastSeq(database, run)),
-    prompts: (run, { limit = -1, offset = 0 } = {}) =>
-      read(() => {
-        const rows = database.prepare(
-          'SELECT * FROM prompts WHERE run = ? ORDER BY reward DESC, text LIMIT ? OFFSET ?',
-        );
-        return (rows.all(run, limit, offset) as unknown as PromptRow[]).map(toPrompt);
-      }),
+    prompts: (run, options = {}) =>
+      read(() => table.selectPrompts(database, run, options).map(toPrompt)),
     promptCount: (run) =>
       read(() => {
         const row = database.prepare('SELECT count(*) AS n FROM prompts WHERE run = ?').get(run);
@@ -285,7 +287,7 @@ function createStore(database: Database, path: string): RunStore {
       }),
     claimRun(id) {
       const run = transaction(() => table.claim(database, findRun(database, id)));
-      own.set(run.id, table.sessionOf(database, run.id));
+      adopt(run.id, table.sessionOf(database, run.id));
       return run;
     },
     putHashes: (run, hashes) =>
@@ -311,6 +313,7 @@ function createStore(database: Database, path: string): RunStore {
     comparisons: createComparisonTable(database, { newId: newRunId, read, write: transaction }),
     close() {
       clearInterval(timer);
+      for (const run of [...own.keys()]) disown(run);
       database.close();
     },
   };
@@ -356,6 +359,9 @@ function problemOf(error: NodeJS.ErrnoException & { errcode?: number }): string 
   const elsewhere = 'set WHETSTONE_HOME to another folder';
   if (/disk is full|SQLITE_FULL|ENOSPC|EDQUOT/.test(text)) {
     return `the disk is full; free some space or ${elsewhere}`;
+  }
+  if (/disk I\/O error|SQLITE_IOERR|EIO/.test(text)) {
+    return `the disk failed to read or write it; ${elsewhere}`;
   }
   if (/readonly|read-only|EROFS|EACCES|EPERM|ENOENT|unable to open/i.test(text)) {
     return `cannot be written; ${elsewhere}`;
