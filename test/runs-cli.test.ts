@@ -161,20 +161,21 @@ describe('what has changed since', () => {
       err: expect.stringMatching(/model.*put back what it was begun with/),
     });
     await rename(`${model}.away`, model);
-    const bytes = await readFile(model);
-    const other = Buffer.from(bytes);
+    const other = Buffer.from(await readFile(model));
     other[other.length - 1]! ^= 1;
+    // A model is known by its size and its time, too.
+    await rename(model, `${model}.away`);
     await writeFile(model, other);
     expect(await resume()).toEqual({
       code: 1,
       err: expect.stringMatching(/taskLm \(.*model\) is not what it was/),
     });
-    await writeFile(model, bytes);
+    await rename(`${model}.away`, model);
     // Refused, it stays what it was.
     expect(last(await whetstone(['runs', 'show', id]))).toMatchObject({
       run: { state: 'interrupted', canResume: true },
     });
-    expect((await resume()).code).toBe(0);
+    expect(await resume()).toMatchObject({ code: 0 });
   }, 240_000);
 });
 
@@ -329,7 +330,7 @@ describe('models behind an API', () => {
     });
     expect(cut.code).toBeNull();
     const resumed = await whetstone(['runs', 'resume', id]);
-    expect(resumed.err).toBe('');
+    expect(`${resumed.code} ${resumed.err}`).toMatch(/^0 /);
     expect(timeless(last(resumed))).toEqual(timeless(last(whole)));
     // What was under way when it was killed was sent, and nobody read the answer.
     expect(server.asked.length - 2 * calls).toBeLessThanOrEqual(32);

@@ -122,7 +122,7 @@ export class Engine {
       return await this.request({ kind: 'load', source: path, options });
     } catch (error) {
       if (error instanceof WhetstoneError || isAbort(error)) throw error;
-      return onDisk(folder, () => Promise.reject(error));
+      return await onDisk(folder, () => Promise.reject(error));
     } finally {
       await rm(path, { force: true });
     }
