@@ -15,6 +15,8 @@ try {
       seeds: { type: 'string', default: '5' },
       precision: { type: 'string', default: 'int8-blocks' },
       calls: { type: 'string', default: '10000' },
+      events: { type: 'string', default: '1000000' },
+      folder: { type: 'string' },
       table: { type: 'boolean', default: false },
       json: { type: 'boolean', default: true },
     },
@@ -27,6 +29,11 @@ try {
   };
   const print = (result: object) => console.log(JSON.stringify(result));
   const benches: Record<string, () => Promise<void>> = {
+    'big-store': async () => {
+      const { benchBigStore } = await import('./big-store.ts');
+      const events = Number(values.events);
+      print(await benchBigStore({ events, prompts: events / 10 }, values.folder));
+    },
     reward: async () => {
       const { benchReward } = await import('./reward.ts');
       print(await benchReward(model, data(), Number(values.prompts)));

@@ -47,6 +47,11 @@ export class StoreError extends WhetstoneError {
   override readonly code: string = 'store';
 }
 
+/** A run was paused as somebody asked: no failure, the process ends all the same. Exit code 130. */
+export class PauseError extends WhetstoneError {
+  override readonly code: string = 'paused';
+}
+
 /** A download or a remote service failed. */
 export class NetworkError extends WhetstoneError {
   override readonly code: string = 'network';
@@ -55,7 +60,7 @@ export class NetworkError extends WhetstoneError {
 /** Exit code of the process for an error that reached the command line. */
 export function exitCodeOf(error: unknown): number {
   if (error instanceof ConfigError) return 2;
-  if (isAbort(error)) return 130;
+  if (isAbort(error) || error instanceof PauseError) return 130;
   return 1;
 }
 

@@ -11,6 +11,7 @@ export {
   DataError,
   EngineError,
   NetworkError,
+  PauseError,
   ShapeError,
   StoreError,
   WeightsError,
@@ -27,6 +28,15 @@ export { evaluate } from './runs/evaluate.ts';
 export type { EvaluateResult, OptimizeResult, RunEvent } from './runs/events.ts';
 export { type InspectOptions, inspect } from './runs/inspect/inspect.ts';
 export type { InspectResult } from './runs/inspect/result.ts';
+export {
+  branchRun,
+  deleteRun,
+  diffRuns,
+  type RunDiff,
+  requestPause,
+  requestStop,
+  resumeRun,
+} from './runs/lifecycle.ts';
 export { openModel } from './runs/open-model.ts';
 export { optimize } from './runs/optimize.ts';
 export { writeReport } from './runs/report/report.ts';

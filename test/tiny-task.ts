@@ -124,7 +124,8 @@ export async function searchTiny(task: TinyTask, ...set: string[]): Promise<Sear
     ...method,
     async *run(...given: Parameters<typeof method.run>) {
       for await (const report of method.run(...given)) {
-        reports.push(report);
+        const { state: _, ...said } = report;
+        reports.push(said);
         yield report;
       }
     },

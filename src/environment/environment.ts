@@ -18,6 +18,7 @@ import {
 import { excerpt } from '../tasks/excerpt.ts';
 import type { RewardFunction } from '../tasks/rewards/index.ts';
 import type { Example, Task } from '../tasks/task.ts';
+import { sha256Json } from '../util/hash.ts';
 import { type Charge, charged } from './charge.ts';
 import { checkTask } from './check-task.ts';
 import { continuations, type LabelWords, labelWordsOf } from './label-words.ts';
@@ -25,6 +26,7 @@ import { type Layout, layoutOf, type Prompt, type Rendered } from './layout.ts';
 import { TaskLmPrograms } from './programs.ts';
 import { type PromptScore, scoreOf } from './prompt-score.ts';
 import type { AnsweredExample, PromptScorer } from './prompt-scorer.ts';
+import { noRecorder, type Recorder } from './recorder.ts';
 import { ScoreCache } from './score-cache.ts';
 
 export type { Prompt } from './layout.ts';
@@ -52,6 +54,8 @@ export interface EnvironmentOptions {
   readonly programs?: TaskLmPrograms;
   /** What texts cost beside the task: taken off their rewards. */
   readonly charge?: Charge;
+  /** Keeps what is computed, with a run. @default nothing is kept */
+  readonly recorder?: Recorder;
 }
 
 /** Examples that are computed together, in order of length. */
@@ -80,6 +84,9 @@ export class Environment implements PromptScorer {
   private readonly longest: { readonly example: number; readonly tokens: number };
   private cachedBytes = 0;
   private readonly programs: TaskLmPrograms;
+  private readonly recorder: Recorder;
+  /** What a recorder knows this environment by: all that decides its scores but the prompts. */
+  private readonly place: string;
 
   constructor(options: EnvironmentOptions) {
     const { task, taskLm, examples } = options;
@@ -101,6 +108,8 @@ export class Environment implements PromptScorer {
     const most = tokens.reduce((a, b) => Math.max(a, b));
     this.longest = { example: tokens.indexOf(most), tokens: most };
     this.blocks = this.makeBlocks();
+    this.recorder = options.recorder ?? noRecorder;
+    this.place = options.recorder ? this.describe() : '';
   }
 
   /** Number of blocks that `step` can be limited to. */
@@ -157,9 +166,12 @@ export class Environment implements PromptScorer {
     for (const [r, { prompt, joint, odd }] of readings.entries()) {
       const scores = this.known.get(key(prompt)).slice();
       if (odd.length > 0) {
-        const afresh = await this.scoreWhole(
-          odd.map((e) => joint[e]!),
-          (share) => onProgress((r + share) / readings.length),
+        const asked = JSON.stringify([this.place, 'whole', texts[r]]);
+        const afresh = await this.recorder.floats(asked, () =>
+          this.scoreWhole(
+            odd.map((e) => joint[e]!),
+            (share) => onProgress((r + share) / readings.length),
+          ),
         );
         odd.forEach((e, i) => {
           scores.set(afresh.subarray(i * C, (i + 1) * C), e * C);
@@ -210,6 +222,28 @@ export class Environment implements PromptScorer {
   async close(): Promise<void> {
     for (const block of this.blocks) await this.dropCache(block);
     if (!this.options.programs) await this.programs.unload();
+  }
+
+  knowRecorded(): void {
+    const E = (block: number) => this.blocks[block]!.examples;
+    const C = this.task.classes.length;
+    for (const { key: asked, values } of this.recorder.known(`["${this.place}",`)) {
+      const [, block, prompts] = JSON.parse(asked) as [string, number | string, string[]];
+      if (typeof block === 'string') continue;
+      prompts.forEach((prompt, p) => {
+        E(block).forEach((e, i) => {
+          const at = (p * E(block).length + i) * C;
+          this.known.set(prompt, e, values.subarray(at, at + C));
+        });
+      });
+    }
+  }
+
+  private describe(): string {
+    const { task, precision, examples, blocks } = this;
+    const words = task.classes.map(({ word }) => word);
+    const about = [precision, task.template.source, words, examples.map(({ id }) => id), blocks];
+    return sha256Json(about).slice(0, 16);
   }
 
   /** The one place where a prompt's text has a price. */
@@ -269,10 +303,10 @@ export class Environment implements PromptScorer {
             if (missing.length > 0) await this.compute(missing, block);
             continue;
           }
-          if (!some.some((ids) => this.isBranchless(ids, block))) {
+          await this.compute(some, block, async () => {
             cache ??= await this.prefill(some.map((ids) => this.beforeInput(ids)));
-          }
-          await this.compute(some, block, cache);
+            return cache;
+          });
         }
       } finally {
         if (cache) await this.taskLm.engine.drop(Object.values(cache.tensors));
@@ -308,28 +342,38 @@ export class Environment implements PromptScorer {
     return examples.length * longest * cacheBytesPerToken(this.taskLm);
   }
 
-  /** Computes prompts on a block; with the prompt first, `kept` are their keys and values. */
+  /** Computes prompts on a block; with the prompt first, `kept` gives their keys and values. */
   private async compute(
     prompts: readonly (readonly number[])[],
     block: Block,
-    kept?: PrefixCache,
+    kept?: () => Promise<PrefixCache>,
   ): Promise<void> {
     const E = block.examples.length;
     const C = this.task.classes.length;
     this.evaluations += prompts.length * E;
+    const asked = JSON.stringify([this.place, this.blocks.indexOf(block), prompts.map(key)]);
+    const scores = await this.recorder.floats(asked, () => this.blockScores(prompts, block, kept));
+    prompts.forEach((ids, p) => {
+      block.examples.forEach((e, i) => {
+        const at = (p * E + i) * C;
+        this.known.set(key(ids), e, scores.subarray(at, at + C));
+      });
+    });
+  }
+
+  /** Class scores [P, E, C] of prompts on a block's examples. */
+  private async blockScores(
+    prompts: readonly (readonly number[])[],
+    block: Block,
+    kept: (() => Promise<PrefixCache>) | undefined,
+  ): Promise<Float32Array> {
     const isMasked = this.layout.order === 'masked';
     // Where nothing stands after the examples (an empty prompt), there is no branch to compute.
     if (isMasked || prompts.some((ids) => this.isBranchless(ids, block))) {
       const sequences = prompts.flatMap((ids) =>
         block.examples.map((e) => (isMasked ? this.maskedIds(ids, e) : this.assembled(ids, e))),
       );
-      const scores = await this.scoreWhole(sequences);
-      prompts.forEach((ids, p) => {
-        block.examples.forEach((e, i) => {
-          this.known.set(key(ids), e, scores.subarray((p * E + i) * C, (p * E + i + 1) * C));
-        });
-      });
-      return;
+      return this.scoreWhole(sequences);
     }
     const isInputFirst = this.layout.order === 'input-first';
     const branches = isInputFirst
@@ -337,15 +381,11 @@ export class Environment implements PromptScorer {
       : block.examples.map((e) => [...this.suffixes[e]!]);
     const cache = isInputFirst
       ? await this.blockCache(block)
-      : (kept ?? (await this.prefill(prompts.map((ids) => this.beforeInput(ids)))));
+      : await (kept?.() ?? this.prefill(prompts.map((ids) => this.beforeInput(ids))));
     const scores = await this.branchScores(cache, branches); // [G, N, C]
-    if (!isInputFirst && !kept) await this.taskLm.engine.drop(Object.values(cache.tensors));
-    prompts.forEach((ids, p) => {
-      block.examples.forEach((e, i) => {
-        const at = isInputFirst ? i * prompts.length + p : p * E + i;
-        this.known.set(key(ids), e, scores.subarray(at * C, (at + 1) * C));
-      });
-    });
+    if (isInputFirst) return transposed(scores, [block.examples.length, prompts.length]);
+    if (!kept) await this.taskLm.engine.drop(Object.values(cache.tensors));
+    return scores;
   }
 
   /** Class scores [G, N, C] after every branch; words of several tokens by their log-probability. */
@@ -479,6 +519,18 @@ export class Environment implements PromptScorer {
 }
 
 const key = (ids: readonly number[]): string => ids.join(' ');
+
+/** [A, B, C] as [B, A, C]. */
+function transposed(values: Float32Array, [A, B]: readonly [number, number]): Float32Array {
+  const C = values.length / (A * B);
+  const out = new Float32Array(values.length);
+  for (let a = 0; a < A; a++) {
+    for (let b = 0; b < B; b++) {
+      out.set(values.subarray((a * B + b) * C, (a * B + b + 1) * C), (b * A + a) * C);
+    }
+  }
+  return out;
+}
 
 function sameIds(a: readonly number[], b: readonly number[]): boolean {
   return a.length === b.length && a.every((id, i) => id === b[i]);

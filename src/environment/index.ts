@@ -13,6 +13,7 @@ export { TaskLmPrograms } from './programs.ts';
 export { PromptGradient, type PromptSlope, type SlopeOptions } from './prompt-gradient.ts';
 export { answerScores, restrict, scoreOf, type TextAnswers } from './prompt-score.ts';
 export type { AnsweredExample, PromptScorer } from './prompt-scorer.ts';
+export { noRecorder, packDoubles, type Recorder, unpackDoubles } from './recorder.ts';
 export {
   AnswerMemory,
   readable,

@@ -39,5 +39,7 @@ export interface PromptScorer {
    * @throws ConfigError where that can be known and one does not
    */
   checkRoom(texts: readonly string[]): void;
+  /** Takes as known what a recorder holds of the search that goes on here; it has been counted. */
+  knowRecorded?(): void;
   close(): Promise<void>;
 }

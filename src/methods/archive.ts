@@ -26,6 +26,11 @@ export class Archive {
     return this.kept.length === 0;
   }
 
+  /** What is kept, the best first. */
+  get episodes(): readonly ScoredEpisode[] {
+    return this.kept;
+  }
+
   add(episodes: readonly ScoredEpisode[]): void {
     const byText = new Map([...this.kept, ...episodes].map((e) => [e.prompt.text, e]));
     this.kept = [...byText.values()]

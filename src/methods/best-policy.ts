@@ -9,6 +9,15 @@ import { type JudgedContext, judgedContexts } from './contexts.ts';
 import type { MethodContext } from './method.ts';
 import { likeliest, type OpenPolicy } from './written-prompts.ts';
 
+export interface BestState {
+  readonly best: number;
+  /** Undefined: those that learn. */
+  readonly parameters: Parameters | undefined;
+  readonly latest: { readonly reward: number };
+  /** Whether the latest look was at those that learn. */
+  readonly isLooked: boolean;
+}
+
 export class BestPolicy {
   parameters: Parameters | undefined;
   /** Mean reward on validation at the latest look. */
@@ -21,6 +30,23 @@ export class BestPolicy {
   constructor(context: MethodContext, policy: OpenPolicy) {
     this.policy = policy;
     this.contexts = judgedContexts(context, policy.recipe, context.validation);
+  }
+
+  /** What a later process goes on from; undefined before the first look. */
+  after(): BestState | undefined {
+    const { best, latest, looked } = this;
+    if (!this.parameters || !latest) return undefined;
+    const learning = this.policy.writer.parameters;
+    const parameters = this.parameters === learning ? undefined : this.parameters;
+    return { best, latest, parameters, isLooked: looked === learning };
+  }
+
+  goOn({ best, latest, parameters, isLooked }: BestState): void {
+    const learning = this.policy.writer.parameters;
+    this.best = best;
+    this.latest = latest;
+    this.parameters = parameters ?? learning;
+    this.looked = isLooked ? learning : undefined;
   }
 
   async look(): Promise<void> {

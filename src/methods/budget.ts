@@ -15,7 +15,7 @@ export interface TextCost {
 }
 
 export class Budget {
-  private readonly limits: BudgetLimits;
+  private limits: BudgetLimits;
   private readonly spentEvaluations: () => number;
   private readonly now: () => number;
   private readonly spentOn: () => TextCost;
@@ -50,6 +50,16 @@ export class Budget {
    */
   spend(evaluations: number): void {
     this.extraEvaluations += evaluations;
+  }
+
+  /** Goes on from a number of evaluations that an earlier process had counted. */
+  goOn(evaluations: number): void {
+    this.extraEvaluations = evaluations - this.spentEvaluations();
+  }
+
+  /** Other limits from here on; what is spent stays spent. */
+  limit(limits: BudgetLimits): void {
+    this.limits = limits;
   }
 
   /** Task-LM example evaluations so far. */

@@ -11,6 +11,11 @@ export interface Candidate extends Placement {
   readonly fluency?: Fluency | undefined;
 }
 
+export interface PoolState {
+  readonly known: readonly Candidate[];
+  readonly refused: number;
+}
+
 export class CandidatePool {
   private readonly known = new Map<string, Candidate>();
   private readonly limit: number;
@@ -43,6 +48,18 @@ export class CandidatePool {
 
   top(count: number): Candidate[] {
     return [...this.known.values()].sort((a, b) => b.reward - a.reward).slice(0, count);
+  }
+
+  /** What is known, to be stored with a run. */
+  state(): PoolState {
+    return { known: [...this.known.values()], refused: this.refused };
+  }
+
+  /** Goes on from a stored state. */
+  goOn({ known, refused }: PoolState): void {
+    this.known.clear();
+    for (const candidate of known) this.put(candidate);
+    this.refused = refused;
   }
 
   private put(candidate: Candidate): void {

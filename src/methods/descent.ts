@@ -5,7 +5,15 @@
  */
 import type { PromptScore } from '../environment/index.ts';
 import type { Task } from '../tasks/task.ts';
-import { adam, clipByGlobalNorm, globalNorm, type Parameters } from '../tensor/index.ts';
+import {
+  type AdamState,
+  adam,
+  clipByGlobalNorm,
+  globalNorm,
+  type Parameters,
+} from '../tensor/index.ts';
+import type { RngState } from '../util/rng.ts';
+import { type Made, refuseMisfit } from './fits.ts';
 import { type Block, type Learner, meanGradients, scoreBlocks } from './learner.ts';
 import type { MethodContext, StepReport } from './method.ts';
 
@@ -47,6 +55,8 @@ export interface Descent {
   readonly context: MethodContext;
   readonly learner: Learner;
   readonly options: DescentOptions;
+  /** Options that what is learnt hangs on. */
+  readonly made: Made;
   /** A fresh beginning; `restart` counts from 0. */
   begin(restart: number): Promise<{ readonly parameters: Parameters; readonly encoder: Encoder }>;
   /** Called with every state that is better than all before. */
@@ -67,27 +77,72 @@ const SWEEP_STEPS = 8;
 export async function* descend(descent: Descent): AsyncGenerator<StepReport> {
   const { context, options } = descent;
   const course = new Course(descent);
-  let rate = options.learningRate;
-  if (rate === 'auto') {
-    let most = Number.NEGATIVE_INFINITY;
-    for (const candidate of options.rates) {
-      if (!context.budget.isOpen) break;
+  let going = course.restore();
+  const { place } = course;
+  /** What goes on needs no leave to begin. */
+  const mayStart = (isSweep: boolean, index: number) =>
+    (going && place.isSweep === isSweep && place.index === index) || context.budget.isOpen;
+  if (options.learningRate === 'auto' && place.isSweep) {
+    for (let i = place.index; i < options.rates.length; i++) {
+      if (!mayStart(true, i)) break;
+      place.index = i;
       const limits = { steps: SWEEP_STEPS, patience: SWEEP_STEPS, every: SWEEP_STEPS };
-      const reached = yield* course.start(0, candidate, limits);
-      if (reached === undefined || reached <= most) continue;
-      most = reached;
-      rate = candidate;
+      const reached = yield* course.start(0, options.rates[i]!, { limits, going });
+      going = undefined;
+      if (reached === undefined || reached <= place.most) continue;
+      [place.most, place.rate] = [reached, options.rates[i]];
     }
-    if (rate === 'auto') return;
+    if (place.rate === undefined) return;
+    place.index = 0;
   }
+  place.isSweep = false;
+  const rate = options.learningRate === 'auto' ? place.rate! : options.learningRate;
   const limits = {
     steps: options.steps,
     patience: options.patience,
     every: options.validateEvery,
   };
-  for (let restart = 0; restart < options.restarts && context.budget.isOpen; restart++) {
-    yield* course.start(restart, rate, limits);
+  for (let restart = place.index; restart < options.restarts; restart++) {
+    if (!mayStart(false, restart)) return;
+    place.index = restart;
+    yield* course.start(restart, rate, { limits, going });
+    going = undefined;
   }
+}
+
+/** Which start is under way. */
+interface Place {
+  /** A few steps with one of the rates, or a start in earnest. */
+  isSweep: boolean;
+  /** Of the rate, or of the start. */
+  index: number;
+  /** The best validation reward of the rates so far, and its rate. */
+  most: number;
+  rate: number | undefined;
+}
+
+/** A start under way. */
+interface Going {
+  readonly step: number;
+  /** The generator before the start began. */
+  readonly began: RngState;
+  readonly parameters: Parameters;
+  readonly optimizer: AdamState;
+  readonly reached: number | undefined;
+  readonly best: readonly [reward: number, step: number];
+}
+
+interface DescentState {
+  readonly made: Made;
+  readonly place: Place;
+  readonly going: Going;
+  readonly step: number;
+  readonly best: number;
+  readonly bestState: BestState | undefined;
+  /** Indices of train blocks. */
+  readonly queue: readonly number[];
+  /** Which blocks, of train and then validation, have their prefixes computed and paid for. */
+  readonly paid: readonly boolean[];
 }
 
 interface Limits {
@@ -101,35 +156,97 @@ class Course {
   private readonly descent: Descent;
   private readonly train: readonly Block[];
   private readonly validation: readonly Block[];
+  readonly place: Place = {
+    isSweep: true,
+    index: 0,
+    most: Number.NEGATIVE_INFINITY,
+    rate: undefined,
+  };
   private queue: Block[] = [];
   private step = 0;
   private best = Number.NEGATIVE_INFINITY;
+  private bestState: BestState | undefined;
 
   constructor(descent: Descent) {
     const { learner, context, options } = descent;
     this.descent = descent;
     this.train = learner.blocksOf(context.task.train, options.batchSize);
     this.validation = learner.blocksOf(context.validation, context.validation.length);
+    if (options.learningRate !== 'auto') this.place.isSweep = false;
+  }
+
+  /** Goes on from a kept state, where there is one: the start that was under way. */
+  restore(): Going | undefined {
+    const { context, made, options } = this.descent;
+    const kept = context.restore?.() as DescentState | undefined;
+    if (!kept) return undefined;
+    refuseMisfit(kept.made, made);
+    Object.assign(this.place, kept.place);
+    // A rate that is said by now ends the looking for one.
+    if (kept.place.isSweep && options.learningRate !== 'auto') {
+      Object.assign(this.place, { isSweep: false, index: 0 });
+    }
+    const blocks = [...this.train, ...this.validation];
+    if (kept.paid.length === blocks.length) {
+      this.queue = kept.queue.map((at) => this.train[at]!);
+      blocks.forEach((block, i) => {
+        if (kept.paid[i]) block.isPaid = true;
+      });
+    }
+    ({ step: this.step, best: this.best, bestState: this.bestState } = kept);
+    if (this.bestState) this.descent.onBest(this.bestState);
+    return kept.going;
+  }
+
+  private state(going: Going): DescentState {
+    const blocks = [...this.train, ...this.validation];
+    return {
+      made: this.descent.made,
+      place: { ...this.place },
+      going,
+      step: this.step,
+      best: this.best,
+      bestState: this.bestState,
+      queue: this.queue.map((block) => this.train.indexOf(block)),
+      paid: blocks.map(({ cache, isPaid }) => cache !== undefined || isPaid === true),
+    };
+  }
+
+  /** What a start begins with; one that goes on draws the same once more. */
+  private async begin(restart: number, going: Going | undefined) {
+    const { rng } = this.descent.context;
+    const began = going?.began ?? rng.state();
+    const now = rng.state();
+    rng.goOn(began);
+    const begun = await this.descent.begin(restart);
+    if (going) rng.goOn(now);
+    return { ...begun, began };
   }
 
   /** One start: its last validation reward, or undefined when none was finite. */
   async *start(
     restart: number,
     learningRate: number,
-    limits: Limits,
+    { limits, going }: { limits: Limits; going: Going | undefined },
   ): AsyncGenerator<StepReport, number | undefined> {
     const { context, learner, options } = this.descent;
-    const begun = await this.descent.begin(restart);
-    const { encoder } = begun;
-    let { parameters } = begun;
+    const begun = await this.begin(restart, going);
+    const { encoder, began } = begun;
+    let parameters = going?.parameters ?? begun.parameters;
     const optimizer = adam({ learningRate });
-    let state = optimizer.init(parameters);
-    let reached: number | undefined;
-    let [best, bestAt] = [Number.NEGATIVE_INFINITY, 0];
+    let state = going?.optimizer ?? optimizer.init(parameters);
+    let reached = going?.reached;
+    let [best, bestAt] = going?.best ?? [Number.NEGATIVE_INFINITY, 0];
+    const isOver = (step: number) => step - bestAt >= limits.patience;
     try {
+      if (going && isOver(going.step)) return reached;
       // What one begins with may be hard to better, and there is something to show at once.
       if (this.step === 0) await this.validate(encoder, parameters);
-      for (let step = 1; step <= limits.steps && context.budget.isOpen; step++) {
+      for (
+        let step = (going?.step ?? 0) + 1;
+        step <= limits.steps && context.budget.isOpen;
+        step++
+      ) {
         const encoded = await encoder.encode(parameters);
         const mean = await meanGradients(learner, this.batch(), encoded, context.reward);
         const gradients = await encoder.pullBack(parameters, mean.gradients);
@@ -148,8 +265,17 @@ class Course {
           reached = validation.reward;
           if (reached > best) [best, bestAt] = [reached, step];
         }
+        const at = {
+          step,
+          began,
+          parameters,
+          optimizer: state,
+          reached,
+          best: [best, bestAt] as const,
+        };
         yield {
           step: ++this.step,
+          state: () => this.state(at),
           tried: [],
           reward: mean.score.reward,
           quantities: {
@@ -164,7 +290,7 @@ class Course {
             }),
           },
         };
-        if (step - bestAt >= limits.patience) break;
+        if (isOver(step)) break;
       }
       return reached;
     } finally {
@@ -198,7 +324,8 @@ class Course {
     if (!Number.isFinite(score.reward)) return undefined;
     if (score.reward > this.best) {
       this.best = score.reward;
-      this.descent.onBest({ parameters, validation: score });
+      this.bestState = { parameters, validation: score };
+      this.descent.onBest(this.bestState);
     }
     return score;
   }

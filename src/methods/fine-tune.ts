@@ -64,6 +64,7 @@ export const fineTune = method({
       yield* descend({
         context,
         learner,
+        made: { ...lora, prompt: o.prompt },
         options: { ...o, rates: [3e-4, 1e-3, 3e-3] },
         begin: async (restart) => ({
           encoder: noEncoder,

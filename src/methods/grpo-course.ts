@@ -26,7 +26,7 @@ import { humanCandidates } from './human-prompts.ts';
 import type { MethodContext } from './method.ts';
 import { objectives } from './objectives.ts';
 import { readPromptsFile } from './prompts-file.ts';
-import { type DrawSubjects, readsEach, type Subject } from './subjects.ts';
+import { type DrawState, type DrawSubjects, readsEach, type Subject } from './subjects.ts';
 import { warmStart } from './warm-start.ts';
 
 /** One prompt with what it was worth; nothing was written, nothing is worth anything. */
@@ -59,6 +59,13 @@ export function lessonsOf({ judged, rewards }: Group, advantagesOf: Advantages):
     found.set(key, { written, advantage: advantages[i]!, times });
   });
   return [...found.values()];
+}
+
+export interface CourseState {
+  readonly parameters: Parameters;
+  readonly optimizer: AdamState;
+  readonly reference: Parameters;
+  readonly drawn: DrawState | undefined;
 }
 
 /** The state of one training. */
@@ -105,11 +112,18 @@ export class Course {
     });
   }
 
-  /** From here on the policy is held to what it is now. */
-  async begin(): Promise<void> {
+  after(): CourseState {
+    const { writer, state: optimizer, reference, draw } = this;
+    return { parameters: writer.parameters, optimizer, reference, drawn: draw.after?.() };
+  }
+
+  /** From here on the policy is held to what it is now, or to what it was held to before. */
+  async begin(kept?: CourseState): Promise<void> {
     const { objective, clip, klWeight } = this.options;
-    this.reference = this.writer.parameters;
-    this.state = this.optimizer.init(this.writer.parameters);
+    if (kept) this.writer.parameters = kept.parameters;
+    if (kept?.drawn) this.draw.goOn?.(kept.drawn);
+    this.reference = kept?.reference ?? this.writer.parameters;
+    this.state = kept?.optimizer ?? this.optimizer.init(this.writer.parameters);
     const made = objectives[objective].objective({ clip, klWeight });
     this.trainer = await loadCompletionTrainer(this.writer.lm, this.writer.lora, made);
   }

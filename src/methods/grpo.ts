@@ -18,8 +18,9 @@ import { resolve } from 'node:path';
 import { drawExamples } from '../policy/messages.ts';
 import { PromptWriter } from '../policy/writer.ts';
 import { isFlat } from './advantages.ts';
-import { BestPolicy } from './best-policy.ts';
-import { Course } from './grpo-course.ts';
+import { BestPolicy, type BestState } from './best-policy.ts';
+import { type Made, refuseMisfit } from './fits.ts';
+import { Course, type CourseState } from './grpo-course.ts';
 import { grpoOptions } from './grpo-options.ts';
 import { earlierLora } from './lora-file.ts';
 import { method } from './method.ts';
@@ -64,12 +65,17 @@ export const grpo = method({
       : wholeTask(context, recipe, { ...o, writer });
     const run = new Course(context, o, { writer, draw });
     const best = isEach ? new BestPolicy(context, policy) : undefined;
+    const kept = context.restore?.() as GrpoState | undefined;
+    let idle = kept?.idle ?? 0;
     try {
-      await run.imitate();
-      await best?.look();
-      await run.begin();
-      let idle = 0;
-      for (let step = 1; context.budget.isOpen && idle < SETTLED; step++) {
+      if (kept) refuseMisfit(kept.made, lora);
+      else {
+        await run.imitate();
+        await best?.look();
+      }
+      await run.begin(kept?.course);
+      if (kept?.best) best?.goOn(kept.best);
+      for (let step = (kept?.step ?? 0) + 1; context.budget.isOpen && idle < SETTLED; step++) {
         const { groups, resampled } = await run.rollout();
         const learnt = await run.update(groups);
         if (step % o.validateEvery === 0) await best?.look();
@@ -79,9 +85,11 @@ export const grpo = method({
         );
         const flat = groups.filter(({ rewards }) => isFlat(rewards)).length;
         idle = learnt ? 0 : idle + 1;
+        const after = { made: lora, step, idle };
         yield {
           step,
           tried,
+          state: (): GrpoState => ({ ...after, course: run.after(), best: best?.after() }),
           ...(learnt?.surprise === undefined ? {} : { entropy: learnt.surprise }),
           quantities: {
             ...learnt,
@@ -111,6 +119,15 @@ export const grpo = method({
     }
   },
 });
+
+interface GrpoState {
+  readonly made: Made;
+  readonly step: number;
+  /** Steps in a row that taught nothing. */
+  readonly idle: number;
+  readonly course: CourseState;
+  readonly best: BestState | undefined;
+}
 
 function mean(values: readonly number[]): number {
   return values.reduce((a, b) => a + b, 0) / Math.max(1, values.length);

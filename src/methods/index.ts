@@ -27,8 +27,8 @@ export const methods = {
 
 export type MethodName = keyof typeof methods;
 
-export { Budget } from './budget.ts';
-export { type Candidate, CandidatePool } from './candidate-pool.ts';
+export { Budget, type BudgetLimits } from './budget.ts';
+export { type Candidate, CandidatePool, type PoolState } from './candidate-pool.ts';
 export { humanCandidates, ordinaryPrompt } from './human-prompts.ts';
 export {
   bestLabelWords,

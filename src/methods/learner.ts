@@ -27,6 +27,8 @@ import type { Reading } from './reading.ts';
 export interface Block {
   readonly examples: readonly Example[];
   cache?: PrefixCache;
+  /** Its prefixes were computed in an earlier process of the same search: counted already. */
+  isPaid?: boolean;
 }
 
 export interface Learner {
@@ -149,7 +151,8 @@ export function cachedLearner(
         block.cache = await (await prefiller.get()).run(examples.map(({ input }) => prefix(input)));
         bytes += block.cache.sizeBytes;
         filled.push(block);
-        budget?.spend(examples.length);
+        if (!block.isPaid) budget?.spend(examples.length);
+        block.isPaid = false;
       }
       const words = (await known.get()).words.slice();
       branch.forEach((id, t) => {

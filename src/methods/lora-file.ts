@@ -9,6 +9,7 @@ import { openWeights } from '../models/open-weights.ts';
 import { writeSafetensors } from '../models/write-safetensors.ts';
 import type { Parameters } from '../tensor/index.ts';
 import { writeFileAtomic } from '../util/atomic-file.ts';
+import { onDisk } from '../util/disk.ts';
 
 export interface LoraAdapter extends LoraOptions {
   /** Factors stacked over layers, by name. */
@@ -72,7 +73,7 @@ export async function saveLora(
       ),
     ],
   };
-  await writeFileAtomic(configPath, `${JSON.stringify(peft, null, 2)}\n`);
+  await onDisk(configPath, () => writeFileAtomic(configPath, `${JSON.stringify(peft, null, 2)}\n`));
   return [path, configPath];
 }
 

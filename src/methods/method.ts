@@ -45,6 +45,12 @@ export interface PromptContext {
   warn(message: string): void;
   /** Aborted: end after the work in hand. */
   readonly signal: AbortSignal | undefined;
+  /**
+   * The `state` of an earlier report of this very search, once its process was left: to be called when
+   * all is set up that a search sets up, with what was drawn for it. From then on generator, pool and
+   * budget are those of that moment. Undefined where the search begins.
+   */
+  restore?(): unknown;
 }
 
 /** What a method may count on where the task LM is open: token ids, logits, gradients. */
@@ -94,6 +100,12 @@ export interface StepReport {
   readonly entropy?: number;
   /** Further quantities to record, by stable name. */
   readonly quantities?: Readonly<Record<string, number>>;
+  /**
+   * All that the next step follows from, beside generator, pool and budget: plain data, tensors as
+   * Float32Array; asked for now and then, before the next step begins. For methods that compute much
+   * outside of the environment; without it a search is resumed by doing that part again.
+   */
+  readonly state?: () => unknown;
 }
 
 export interface Method<Options = unknown> {

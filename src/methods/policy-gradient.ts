@@ -11,6 +11,7 @@
 import { z } from 'zod';
 import type { Episode } from '../policy/index.ts';
 import {
+  type AdamState,
   adam,
   clipByGlobalNorm,
   constant,
@@ -22,6 +23,7 @@ import {
   logSoftmax,
   mul,
   neg,
+  type Parameters,
   reduceMean,
   reduceSum,
   reshape,
@@ -30,11 +32,13 @@ import {
   takeAlong,
 } from '../tensor/index.ts';
 import { Archive, type Departure } from './archive.ts';
+import { type Made, refuseMisfit } from './fits.ts';
 import { method } from './method.ts';
 import {
   duplicateShare,
   lossInputs,
   meanOf,
+  offersState,
   policyOptions,
   type ScoredEpisode,
   scoreEpisodes,
@@ -88,9 +92,16 @@ export const policyGradient = method({
     let state = optimizer.init(policy.parameters);
     const fresh = policy.parameters;
     const archive = new Archive(o.archiveSize);
-    let first: number | undefined;
+    const made = { promptTokens, adapterWidth: o.adapterWidth, prior: o.prior };
+    const kept = context.restore?.() as PolicyGradientState | undefined;
+    let first = kept?.first;
+    if (kept) {
+      refuseMisfit(kept.made, made);
+      ({ parameters: policy.parameters, optimizer: state } = kept);
+      archive.add(kept.archive);
+    }
     try {
-      for (let step = 1; context.budget.isOpen; step++) {
+      for (let step = (kept?.step ?? 0) + 1; context.budget.isOpen; step++) {
         const departures = archive.isEmpty
           ? []
           : Array.from({ length: Math.round(batchSize * o.archiveShare) }, () =>
@@ -129,9 +140,13 @@ export const policyGradient = method({
           policy.parameters = fresh;
           state = optimizer.init(fresh);
         }
+        const after = { made, step, first, parameters: policy.parameters, optimizer: state };
         yield {
           step,
           tried,
+          ...(offersState(policy, step)
+            ? { state: (): PolicyGradientState => ({ ...after, archive: archive.episodes }) }
+            : {}),
           entropy,
           quantities: {
             ...quantities,
@@ -149,6 +164,16 @@ export const policyGradient = method({
     }
   },
 });
+
+interface PolicyGradientState {
+  readonly made: Made;
+  readonly step: number;
+  /** Entropy of the first step. */
+  readonly first: number | undefined;
+  readonly parameters: Parameters;
+  readonly optimizer: AdamState;
+  readonly archive: readonly ScoredEpisode[];
+}
 
 /**
  * A fresh prompt is judged against the other fresh ones, one that set out from the archive against

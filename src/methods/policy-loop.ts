@@ -51,6 +51,16 @@ export const policyOptions = {
     .describe('Weight of the LM’s own log-probabilities; 0: uniform'),
 };
 
+/** Steps after which a policy method offers its state. */
+const STATE_EVERY = 16;
+
+/** Whether the state after a step can be gone on from exactly; the policy then begins the next one bare. */
+export function offersState(policy: Policy, step: number): boolean {
+  if (step % STATE_EVERY !== 0) return false;
+  policy.forget();
+  return true;
+}
+
 /** Evaluations of one step. */
 export function stepEvaluations(
   options: { readonly batchSize: number; readonly examplesPerStep: number },

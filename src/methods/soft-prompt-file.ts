@@ -10,6 +10,7 @@ import type { LanguageModel } from '../models/language-model.ts';
 import { openWeights } from '../models/open-weights.ts';
 import { writeSafetensors } from '../models/write-safetensors.ts';
 import { writeFileAtomic } from '../util/atomic-file.ts';
+import { onDisk } from '../util/disk.ts';
 
 export interface SoftPrompt {
   /** [P, D]. */
@@ -53,9 +54,11 @@ export async function saveSoftPrompt(
   const peft = { format: 'pt', ...metadata };
   await writeSafetensors(files[1]!, [{ ...tensor, name: PEFT_NAME }], peft);
   const config = join(folder, 'peft', 'adapter_config.json');
-  await writeFileAtomic(config, `${JSON.stringify(peftConfig(soft, lm), null, 2)}\n`);
+  await onDisk(config, () =>
+    writeFileAtomic(config, `${JSON.stringify(peftConfig(soft, lm), null, 2)}\n`),
+  );
   const note = join(folder, 'peft', 'README.md');
-  await writeFileAtomic(note, peftNote(soft));
+  await onDisk(note, () => writeFileAtomic(note, peftNote(soft)));
   return [...files, config, note];
 }
 

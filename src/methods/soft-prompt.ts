@@ -82,6 +82,13 @@ export const softPrompt = method({
       yield* descend({
         context,
         learner,
+        made: {
+          virtualTokens: o.virtualTokens,
+          place: o.place,
+          prompt: o.prompt,
+          encoder: o.encoder,
+          encoderWidth: o.encoderWidth,
+        },
         options: { ...o, rates: o.encoder === 'none' ? [3e-3, 3e-2, 0.3] : [1e-4, 1e-3, 1e-2] },
         async begin(restart) {
           const rng = context.rng.fork(`start ${restart}`);

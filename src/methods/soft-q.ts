@@ -10,14 +10,25 @@
  * Deviations are listed in docs/methods/soft-q.md.
  */
 import { z } from 'zod';
-import { adam, clipByGlobalNorm, globalNorm, input, polyak, type Tensor } from '../tensor/index.ts';
+import {
+  type AdamState,
+  adam,
+  clipByGlobalNorm,
+  globalNorm,
+  input,
+  type Parameters,
+  polyak,
+  type Tensor,
+} from '../tensor/index.ts';
 import type { Rng } from '../util/rng.ts';
+import { type Made, refuseMisfit } from './fits.ts';
 import { method } from './method.ts';
 import { pathConsistency } from './path-consistency.ts';
 import {
   duplicateShare,
   lossInputs,
   meanOf,
+  offersState,
   policyOptions,
   type ScoredEpisode,
   scoreEpisodes,
@@ -25,7 +36,7 @@ import {
   stepEvaluations,
 } from './policy-loop.ts';
 import { fallBack, keep, type Snapshots } from './snapshots.ts';
-import { judge, startGuard } from './value-guard.ts';
+import { type GuardState, judge, startGuard } from './value-guard.ts';
 
 /** Earlier episodes that replay draws from. */
 const REPLAY_KEPT = 512;
@@ -90,8 +101,19 @@ export const softQ = method({
     let guard = startGuard();
     let snapshots: Snapshots = [];
     let flat = 0;
+    const made = { promptTokens, adapterWidth: o.adapterWidth, prior: o.prior, words: o.words, adapter: o.adapter }; // biome-ignore format: one record
+    const kept = context.restore?.() as SoftQState | undefined;
+    if (kept) {
+      refuseMisfit(kept.made, made);
+      ({ parameters: policy.parameters, optimizer: state, target, memory } = kept);
+      ({ guard, snapshots, flat } = kept);
+      // Each return of the guard has halved the rate.
+      learningRate = o.learningRate / 2 ** kept.halvings;
+      optimizer = adam({ learningRate });
+    }
+    let halvings = kept?.halvings ?? 0;
     try {
-      for (let step = 1; context.budget.isOpen; step++) {
+      for (let step = (kept?.step ?? 0) + 1; context.budget.isOpen; step++) {
         target = polyak(target, policy.parameters, o.targetRate);
         const sampling = { temperature: o.temperature, topK: o.topK, rng: context.rng };
         const episodes = await policy.sample({
@@ -137,6 +159,7 @@ export const softQ = method({
           // Adam's steps are as long as its rate, whatever the gradient: the same rate from the same
           // state would walk the same way out.
           learningRate /= 2;
+          halvings++;
           optimizer = adam({ learningRate });
           context.warn(
             `step ${step}: ${verdict.reason}: back to the state of step ${good.step} with half the learning rate, ${learningRate}; ${o.restores - guard.restored} more such returns are left`,
@@ -153,9 +176,12 @@ export const softQ = method({
           }
         }
         if (own === 0) flat++;
+        const learning = { parameters: policy.parameters, optimizer: state, target, memory };
+        const after: SoftQState = { made, step, ...learning, guard, snapshots, flat, halvings };
         yield {
           step,
           tried,
+          ...(offersState(policy, step) ? { state: () => after } : {}),
           entropy: meanOf(tried, ({ episode }) => episode.entropy),
           quantities: {
             ...quantities,
@@ -178,6 +204,21 @@ export const softQ = method({
     }
   },
 });
+
+interface SoftQState {
+  readonly made: Made;
+  readonly step: number;
+  readonly parameters: Parameters;
+  readonly optimizer: AdamState;
+  readonly target: Parameters;
+  readonly memory: readonly ScoredEpisode[];
+  readonly guard: GuardState;
+  readonly snapshots: Snapshots;
+  /** Steps whose rewards were all one. */
+  readonly flat: number;
+  /** Of the learning rate. */
+  readonly halvings: number;
+}
 
 function lossOf(q: Tensor, target: Tensor, tokens: number, { bootstrap }: { bootstrap: boolean }) {
   return pathConsistency(q, target, {

@@ -17,8 +17,20 @@ export interface Subject {
   judge(prompts: readonly Prompt[]): Promise<PromptScore[]>;
 }
 
-/** Draws so many subjects, or all where there are fewer. */
-export type DrawSubjects = (count: number) => Subject[];
+/** Draws so many items, or all where there are fewer; what remembers its draws can go on from there. */
+export type Draw<T> = ((count: number) => T[]) & {
+  after?(): DrawState;
+  goOn?(state: DrawState): void;
+};
+
+export type DrawSubjects = Draw<Subject>;
+
+/** By label: how often it came up, and the items that are left of its deck, by index. */
+export type DrawState = readonly {
+  readonly label: number;
+  readonly seen: number;
+  readonly deck: readonly number[];
+}[];
 
 export interface DrawOptions {
   readonly writer: PromptWriter;
@@ -96,7 +108,7 @@ export function eachContext(
 export function balancedDraw<T extends { readonly labels: readonly number[] }>(
   items: readonly T[],
   rng: Rng,
-): (count: number) => T[] {
+): Draw<T> {
   const labels = [...new Set(items.flatMap((item) => item.labels))];
   const decks = new Map(labels.map((label) => [label, [] as T[]]));
   const seen = new Map(labels.map((label) => [label, 0]));
@@ -110,7 +122,7 @@ export function balancedDraw<T extends { readonly labels: readonly number[] }>(
     const at = deck.findIndex(isFree);
     return at < 0 ? undefined : deck.splice(at, 1)[0];
   };
-  return (count) => {
+  const draw = (count: number): T[] => {
     const taken = new Set<T>();
     while (taken.size < Math.min(count, items.length)) {
       const order = rng.shuffle(labels).sort((a, b) => seen.get(a)! - seen.get(b)!);
@@ -120,4 +132,20 @@ export function balancedDraw<T extends { readonly labels: readonly number[] }>(
     }
     return [...taken];
   };
+  return Object.assign(draw, {
+    after: (): DrawState =>
+      labels.map((label) => {
+        const deck = decks.get(label)!.map((item) => items.indexOf(item));
+        return { label, seen: seen.get(label)!, deck };
+      }),
+    goOn(state: DrawState) {
+      for (const { label, seen: times, deck } of state) {
+        seen.set(label, times);
+        decks.set(
+          label,
+          deck.map((at) => items[at]!),
+        );
+      }
+    },
+  });
 }

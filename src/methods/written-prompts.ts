@@ -9,6 +9,7 @@ import type { LanguageModel } from '../models/language-model.ts';
 import { ownParts, PromptWriter, type WrittenPrompt } from '../policy/index.ts';
 import type { Example } from '../tasks/task.ts';
 import { writeFileAtomic } from '../util/atomic-file.ts';
+import { onDisk } from '../util/disk.ts';
 import { createRng } from '../util/rng.ts';
 import { byContext, type SharedContext } from './contexts.ts';
 import { type LoraAdapter, readLora, saveLora } from './lora-file.ts';
@@ -103,7 +104,7 @@ export async function savePolicy(
   };
   const files = await saveLora(folder, adapter, lm);
   const path = join(folder, RECIPE_FILE);
-  await writeFileAtomic(path, `${JSON.stringify(recipe, null, 2)}\n`);
+  await onDisk(path, () => writeFileAtomic(path, `${JSON.stringify(recipe, null, 2)}\n`));
   return [...files, path];
 }
 

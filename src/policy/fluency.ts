@@ -7,7 +7,14 @@
  * Nonsense wins rewards: RLPrompt's prompts had a perplexity of 254,000, and 82 when the policy was held
  * to likely words, at the price of 15 points of its style score (arXiv 2205.12548).
  */
-import type { Charge, Fluency } from '../environment/index.ts';
+import {
+  type Charge,
+  type Fluency,
+  noRecorder,
+  packDoubles,
+  type Recorder,
+  unpackDoubles,
+} from '../environment/index.ts';
 import { ConfigError } from '../errors.ts';
 import type { LanguageModel } from '../models/language-model.ts';
 import { type Beginnings, type Likelihood, loadLikelihood } from '../models/likelihood.ts';
@@ -116,9 +123,41 @@ const OVER_LIMIT = 10;
 export function fluencyCharge(
   open: () => Promise<FluencyMeter>,
   { weight, maxPerplexity = Number.POSITIVE_INFINITY }: FluencyOptions,
+  recorder: Recorder = noRecorder,
 ): Charge {
+  const met = new Map<string, number>();
+  let isFilled = false;
+  const fill = () => {
+    for (const { key, values } of recorder.known('["fluency",')) {
+      isFilled = true;
+      const [, texts] = JSON.parse(key) as [string, string[]];
+      const found = unpackDoubles(values);
+      texts.forEach((text, i) => void met.set(text, found[i]!));
+    }
+  };
+  const read = async (texts: readonly string[]) => {
+    const readings = await (await open()).read(texts);
+    return packDoubles(readings.map(({ perplexity }) => perplexity));
+  };
+  const asked = async (texts: readonly string[]) => {
+    const isNew = (text: string) => !met.has(text);
+    if (!isFilled && texts.some(isNew)) fill();
+    const missing = [...new Set(texts)].filter(isNew);
+    if (missing.length > 0) {
+      const key = JSON.stringify(['fluency', missing]);
+      const found = unpackDoubles(await recorder.floats(key, () => read(missing)));
+      missing.forEach((text, i) => void met.set(text, found[i]!));
+    }
+    const perplexities = texts.map((text) => met.get(text)!);
+    // The oldest make room; those in hand have just been read.
+    for (const text of met.keys()) {
+      if (met.size <= KEPT) break;
+      met.delete(text);
+    }
+    return perplexities;
+  };
   return async (texts) =>
-    (await (await open()).read(texts)).map(({ perplexity }): Fluency => {
+    (await asked(texts)).map((perplexity): Fluency => {
       const excess = Math.max(0, Math.log(perplexity) - Math.log(maxPerplexity));
       return {
         perplexity,

@@ -219,6 +219,14 @@ export class Policy {
     };
   }
 
+  /**
+   * Forgets hidden states; they are computed again when needed. What a batch gives hangs in its last
+   * bits on what else is in it, so that a policy which is to go on exactly elsewhere begins with none.
+   */
+  forget(): void {
+    this.states.clear();
+  }
+
   async close(): Promise<void> {
     const { reader, program } = this.parts;
     if (reader) {

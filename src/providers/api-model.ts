@@ -7,7 +7,8 @@ import { once, setMaxListeners } from 'node:events';
 import { isAbort, NetworkError, WhetstoneError } from '../errors.ts';
 import { ask, Hopeless, type Line } from './call.ts';
 import { CallFailure } from './failures.ts';
-import { type ResponseCache, responseKey } from './response-cache.ts';
+import { payAgain, tapped } from './paid.ts';
+import { type Outcomes, type ResponseCache, responseKey } from './response-cache.ts';
 import type { CompleteOptions, Completion, Failure, TextRequest } from './text-model.ts';
 
 /** Failures in a row, of calls that nothing cures, after which a batch is given up. */
@@ -19,6 +20,7 @@ export interface ApiLm {
   /** The model's key. */
   readonly key: string;
   readonly cache: ResponseCache;
+  readonly outcomes?: Outcomes | undefined;
   /** Questions that are being asked, so that batches side by side pay for each once. */
   readonly asking: Map<string, Promise<Completion>>;
 }
@@ -118,10 +120,29 @@ class Batch {
   }
 
   async #askAndKeep({ key, request }: Question): Promise<Completion> {
+    const { line, outcomes, cache } = this.#lm;
+    const place = `${line.role} ${key}`;
+    const past = outcomes?.recall(place);
+    if (past) {
+      await payAgain(line, past);
+      if ('failure' in past) throw CallFailure.again(past.failure);
+      await cache.set(key, past.answer);
+      return past.answer;
+    }
     const signals = { halt: this.#halt.signal, underWay: this.#underWay };
-    const answer = await ask(this.#lm.line, request, signals);
-    await this.#lm.cache.set(key, answer);
-    return answer;
+    const ledger = tapped(line.ledger);
+    try {
+      const answer = await ask({ ...line, ledger }, request, signals);
+      outcomes?.keep([[place, { answer, ...ledger.paid }]]);
+      await cache.set(key, answer);
+      return answer;
+    } catch (error) {
+      if (error instanceof CallFailure) {
+        const failure = { kind: error.kind, message: error.error.message };
+        outcomes?.keep([[place, { failure, ...ledger.paid }]]);
+      }
+      throw error;
+    }
   }
 
   #place(answer: Completion, places: readonly number[]): void {

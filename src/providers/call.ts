@@ -14,7 +14,8 @@ import {
   tooLong,
   unreadable,
 } from './failures.ts';
-import type { Cost, Ledger, Reservation, Role } from './ledger.ts';
+import type { Cost, Reservation, Role } from './ledger.ts';
+import type { CallLedger } from './paid.ts';
 import { judge, type Patience } from './patience.ts';
 import { costUsd, type Price } from './prices.ts';
 import type { ChatModel, ChatOptions, ChatResult, LogProbs, ProviderOptions } from './provider.ts';
@@ -33,7 +34,7 @@ export interface Line {
   readonly options: ProviderOptions;
   readonly logProbs: LogProbs | undefined;
   readonly scheduler: Scheduler;
-  readonly ledger: Ledger;
+  readonly ledger: CallLedger;
   readonly role: Role;
   readonly price: Price | undefined;
   readonly patience: Patience;

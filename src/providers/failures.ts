@@ -27,6 +27,11 @@ export class CallFailure extends Error {
     this.error = error;
     this.afterMs = afterMs;
   }
+
+  /** One that was recorded. */
+  static again({ kind, message }: { readonly kind: string; readonly message: string }) {
+    return new CallFailure(kind as FailureKind, new NetworkError(message));
+  }
 }
 
 /** What the sentences need to know of a model. */

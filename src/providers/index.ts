@@ -15,7 +15,13 @@ export {
   priceTableSchema,
 } from './reference.ts';
 export { providers } from './registry.ts';
-export { memoryCache, type ResponseCache } from './response-cache.ts';
+export {
+  memoryCache,
+  type Outcome,
+  type Outcomes,
+  type ResponseCache,
+  responseKey,
+} from './response-cache.ts';
 export {
   type Alternative,
   type CompleteOptions,

@@ -10,7 +10,7 @@ import { FREE, PRICES_AS_OF, type Price, type PriceTable, priceOf } from './pric
 import type { Provider, ProviderOptions } from './provider.ts';
 import { type ApiModel, type ApiModelInput, parseApiReference } from './reference.ts';
 import { providers } from './registry.ts';
-import { memoryCache, type ResponseCache } from './response-cache.ts';
+import { memoryCache, type Outcomes, type ResponseCache } from './response-cache.ts';
 import { Scheduler } from './scheduler.ts';
 import { type Key, readKey, redactor } from './secrets.ts';
 import type { TextModel } from './text-model.ts';
@@ -25,6 +25,8 @@ export interface OpenTextModelOptions {
   readonly role?: Role;
   /** @default one in memory, of this model alone */
   readonly cache?: ResponseCache | undefined;
+  /** What came of questions in an earlier part of the run, and where it is kept. */
+  readonly outcomes?: Outcomes | undefined;
   /** Prices that stand above the known ones, by "provider:model". */
   readonly prices?: PriceTable | undefined;
   readonly patience?: Partial<Patience>;
@@ -78,6 +80,7 @@ export function openTextModel(
   const lm: ApiLm = {
     line,
     cache,
+    outcomes: options.outcomes,
     key: keyOf(name, { model, provider, baseUrl }),
     asking: new Map(),
   };

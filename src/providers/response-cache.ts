@@ -4,11 +4,36 @@
  * the runs' affair; here is the interface, the key, and a store in memory.
  */
 import { sha256Json } from '../util/hash.ts';
+import type { Cost } from './ledger.ts';
 import type { Completion, TextRequest } from './text-model.ts';
 
 export interface ResponseCache {
   get(key: string): Completion | undefined | Promise<Completion | undefined>;
   set(key: string, answer: Completion): void | Promise<void>;
+}
+
+/** What came of a question, and what it took. */
+export type Outcome = Paid &
+  (
+    | { readonly answer: Completion }
+    | { readonly failure: { readonly kind: string; readonly message: string } }
+  );
+
+export interface Paid {
+  /** Of the calls that were answered. */
+  readonly costs: readonly Cost[];
+  /** Of calls that may have been paid without an answer. */
+  readonly forfeited: readonly Cost[];
+  readonly retries: number;
+}
+
+/**
+ * Outcomes of an earlier part of the same run, in the order in which each question was asked. Unlike
+ * what lies in a cache they count as they did then.
+ */
+export interface Outcomes {
+  recall(key: string): Outcome | undefined;
+  keep(outcomes: readonly (readonly [key: string, outcome: Outcome])[]): void;
 }
 
 /** The key of an answer, the same for the same question to the same model. */

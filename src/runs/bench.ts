@@ -6,6 +6,7 @@ import type { LedgerLine, Role, TextModel } from '../providers/index.ts';
 import type { AnyExample, AnyTask } from '../tasks/index.ts';
 import type { OnProgress } from '../util/progress.ts';
 import type { LoadedConfig } from './config.ts';
+import type { Journal } from './journal.ts';
 import type { ModelReference } from './model-reference.ts';
 
 export interface EnvironmentWith {
@@ -28,6 +29,8 @@ export interface OpenOptions {
   readonly signal?: AbortSignal | undefined;
   /** @default local models and the providers that Whetstone knows */
   readonly openText?: OpenText | undefined;
+  /** Keeps what models and environments answer. @default nothing is kept */
+  readonly journal?: Journal | undefined;
 }
 
 /** How much a choice among prompts may look at. */

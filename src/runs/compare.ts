@@ -30,8 +30,8 @@ import {
   checkRoom,
   chooseFinalist,
   describeChosen,
-  recordPool,
-  recordResult,
+  poolPrompts,
+  promptOf,
   startEvent,
 } from './optimize.ts';
 import { refuseSmallBudget, refuseUnserved, search } from './search.ts';
@@ -301,6 +301,7 @@ async function runCell(
   const bench = grid.benches[repetition]!;
   const loaded = cellConfig(plan, method.name, plan.repetitions[repetition]!);
   const started = performance.now();
+  const seconds = () => (performance.now() - started) / 1000;
   const runId = beginRun(store, { bench, loaded, method, methodOptions: options });
   const place = { method: method.name, repetition };
   const put = (cell: Pick<StoredCell, 'state' | 'outcome' | 'error'>) =>
@@ -332,7 +333,7 @@ async function runCell(
         );
       }
       const described = await describeChosen(
-        { bench, found, method, runId, started, store },
+        { bench, found, method, runId, seconds, store },
         chosen,
       );
       const ledger = bench.ledger && since(bench.ledger, before);
@@ -340,7 +341,7 @@ async function runCell(
         found: { ...described, ...(ledger ? { ledger } : {}) },
         trainReward: chosen.train.reward,
       };
-      recordPool({ bench, found, store, runId });
+      store.append(runId, { prompts: poolPrompts({ bench, found }) });
       if (chosen.solution.kind === 'text') put({ state: 'untested', outcome });
       else {
         const examples = bench.task.test.open() as readonly Example[];
@@ -432,9 +433,8 @@ function finishCell(
   const hits = answerScores(score, examples);
   const test: CellTest = { hash: task.hashes['split:test']!, hits, gold };
   const result = { ...found, test: splitScore(score) };
-  recordResult(grid.store, result, trainReward);
-  grid.store.appendEvent(cell.run!, result);
-  grid.store.finishRun(cell.run!, { state: 'done', result });
+  const prompts = [promptOf(result, trainReward)];
+  grid.store.append(cell.run!, { events: [result], prompts, end: { state: 'done', result } });
   putCell(grid, { ...cell, state: 'done', outcome: { found, trainReward, test } });
 }
 

@@ -7,6 +7,7 @@ import { dirname, resolve } from 'node:path';
 import { type Document, isMap, isNode, LineCounter, parseDocument } from 'yaml';
 import type { z } from 'zod';
 import { ConfigError } from '../errors.ts';
+import { sha256 } from '../util/hash.ts';
 import { suggestion } from '../util/suggest.ts';
 import { visible } from '../util/text.ts';
 import { type Config, configSchema } from './config-schema.ts';
@@ -23,6 +24,8 @@ export interface LoadedConfig {
   readonly path: string;
   /** Paths in the configuration are relative to this folder. */
   readonly folder: string;
+  /** The file's bytes by their hash, and what was set on top; absent where there is no file. */
+  readonly source?: { readonly sha256: string; readonly set: readonly string[] };
 }
 
 interface Source {
@@ -45,7 +48,8 @@ export async function loadConfig(
   const text = await readConfigFile(path);
   const config = parseConfig(text, { label: path, set: options.set });
   const absolute = resolve(path);
-  return { config, path: absolute, folder: dirname(absolute) };
+  const source = { sha256: sha256(text), set: options.set ?? [] };
+  return { config, path: absolute, folder: dirname(absolute), source };
 }
 
 /**
@@ -60,7 +64,7 @@ export function parseConfig(
   const lines = new LineCounter();
   const document = parseYaml(text, label, lines);
   const data = toPlain(document, label);
-  const overridden = set.map((assignment) => applySet(data, assignment));
+  const overridden = set.map((assignment) => applySettings(data, assignment));
   const parsed = configSchema.safeParse(data);
   if (parsed.success) return parsed.data;
   const source = { label, document, lines, overridden };
@@ -133,8 +137,8 @@ function toPlain(document: Document, label: string): Record<string, unknown> {
   return data as Record<string, unknown>;
 }
 
-/** Puts `a.b=c` into `data`; returns the dotted path. */
-function applySet(data: Record<string, unknown>, assignment: string): string {
+/** Puts `a.b=c` into `data`; returns the dotted path. @throws ConfigError for anything else */
+export function applySettings(data: Record<string, unknown>, assignment: string): string {
   const at = assignment.indexOf('=');
   const path = assignment.slice(0, Math.max(at, 0)).trim();
   const keys = path.split('.');

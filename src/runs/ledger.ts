@@ -1,4 +1,6 @@
 /** What models that answer in text took: one ledger a run, over all roles together. */
+
+import { NetworkError } from '../errors.ts';
 import {
   type CompleteOptions,
   type Completion,
@@ -7,7 +9,10 @@ import {
   isFailure,
   Ledger,
   type LedgerLine,
+  type Outcome,
+  type Outcomes,
   type Role,
+  responseKey,
   type TextModel,
   type TextRequest,
 } from '../providers/index.ts';
@@ -46,7 +51,7 @@ const CHUNK = 32;
 /** A model that costs tokens and no money: computed in this process, or a library user's own. */
 export function counted(
   model: TextModel,
-  { ledger, role }: { ledger: Ledger; role: Role },
+  { ledger, role, outcomes }: { ledger: Ledger; role: Role; outcomes?: Outcomes | undefined },
 ): TextModel {
   const through = async (requests: readonly TextRequest[], options: CompleteOptions) => {
     const most = requests.reduce(
@@ -79,10 +84,16 @@ export function counted(
       const answers: (Completion | Failure)[] = [];
       for (let i = 0; i < requests.length; i += size) {
         const before = answers.length;
-        const some = await through(requests.slice(i, i + size), {
-          ...options,
-          onProgress: (done, waitingFor) => options.onProgress?.(before + done, waitingFor),
-        });
+        const chunk = requests.slice(i, i + size);
+        const keys = chunk.map((request) => `${role} ${responseKey(model.key, request)}`);
+        const past = recallAll(keys, outcomes);
+        const some =
+          past ??
+          (await through(chunk, {
+            ...options,
+            onProgress: (done, waitingFor) => options.onProgress?.(before + done, waitingFor),
+          }));
+        if (!past) outcomes?.keep(some.map((answer, at) => [keys[at]!, outcomeOf(answer)]));
         for (const answer of some) await enter(answer);
         answers.push(...some);
       }
@@ -90,4 +101,27 @@ export function counted(
     },
     close: () => model.close(),
   };
+}
+
+/** What came of all of them, or nothing where one is asked for the first time. */
+function recallAll(
+  keys: readonly string[],
+  outcomes: Outcomes | undefined,
+): (Completion | Failure)[] | undefined {
+  const past: (Completion | Failure)[] = [];
+  for (const key of keys) {
+    const outcome = outcomes?.recall(key);
+    // A chunk is recorded in one piece.
+    if (!outcome) return undefined;
+    past.push(
+      'answer' in outcome ? outcome.answer : { error: new NetworkError(outcome.failure.message) },
+    );
+  }
+  return past;
+}
+
+function outcomeOf(answer: Completion | Failure): Outcome {
+  const paid = { costs: [], forfeited: [], retries: 0 };
+  if (!isFailure(answer)) return { answer, ...paid };
+  return { failure: { kind: 'request', message: answer.error.message }, ...paid };
 }

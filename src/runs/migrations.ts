@@ -73,16 +73,63 @@ const MIGRATIONS: readonly string[] = [
     PRIMARY KEY (comparison, method, repetition)
   ) STRICT, WITHOUT ROWID;
   `,
+  // A table's CHECK cannot be changed, so runs are copied into one that knows the state `paused`. Foreign
+  // keys are off while steps are taken: else dropping the old table would delete all that refers to it.
+  `
+  CREATE TABLE runs_3 (
+    id TEXT PRIMARY KEY,
+    method TEXT NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('running', 'paused', 'interrupted', 'done', 'failed')),
+    config TEXT NOT NULL,     -- JSON: the effective configuration
+    seed INTEGER NOT NULL,
+    versions TEXT NOT NULL,   -- JSON: whetstone, node, engine, platform
+    hashes TEXT NOT NULL,     -- JSON: SHA-256 of data files and models
+    started INTEGER NOT NULL, -- milliseconds since 1970
+    ended INTEGER,
+    pid INTEGER NOT NULL,
+    host TEXT NOT NULL,
+    heartbeat INTEGER NOT NULL,
+    result TEXT,              -- JSON
+    error TEXT,               -- one sentence
+    session INTEGER NOT NULL DEFAULT 1,       -- counts the processes that wrote it, one after the other
+    session_started INTEGER NOT NULL DEFAULT 0,
+    spent_ms INTEGER NOT NULL DEFAULT 0,      -- of earlier sessions
+    request TEXT CHECK (request IN ('pause', 'stop')),
+    parent TEXT,              -- the run that it branched off, which may be deleted by now
+    parent_step INTEGER,
+    origin TEXT               -- JSON: what a resumed process must know beside; null in runs before it
+  ) STRICT;
+  INSERT INTO runs_3 (id, method, state, config, seed, versions, hashes, started, ended, pid, host,
+    heartbeat, result, error, session_started)
+    SELECT id, method, state, config, seed, versions, hashes, started, ended, pid, host,
+      heartbeat, result, error, started FROM runs;
+  DROP TABLE runs;
+  ALTER TABLE runs_3 RENAME TO runs;
+  CREATE INDEX runs_started ON runs (started, id);
+  CREATE INDEX runs_parent ON runs (parent) WHERE parent IS NOT NULL;
+  CREATE TABLE journal (      -- what the world answered to a search: scores, answers in text, the clock
+    run TEXT NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
+    seq INTEGER NOT NULL,
+    key TEXT NOT NULL,        -- what was asked
+    data BLOB NOT NULL,
+    PRIMARY KEY (run, seq)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX events_kind ON events (run, kind, seq);
+  CREATE INDEX prompts_reward ON prompts (run, reward DESC, text);
+  CREATE INDEX checkpoints_blob ON checkpoints (sha256);
+  CREATE INDEX cells_run ON cells (run);
+  `,
 ];
 
 /** Version of the schema that this program writes. */
 export const SCHEMA_VERSION = MIGRATIONS.length;
 
 /**
- * Takes the steps that are missing, each in its own transaction.
+ * Takes the steps that are missing, each in its own transaction; foreign keys are to be switched off
+ * before, since inside of one they cannot be.
  * @throws StoreError when a later Whetstone wrote the store
  */
-export function migrate(database: Database, path: string): void {
+export function migrate(database: Database, path: string, upTo = SCHEMA_VERSION): void {
   for (;;) {
     const version = schemaVersion(database);
     if (version > SCHEMA_VERSION) {
@@ -90,12 +137,14 @@ export function migrate(database: Database, path: string): void {
         `${path}: written by a later version of whetstone (schema ${version}, this one knows ${SCHEMA_VERSION}); update whetstone or set WHETSTONE_HOME to another folder`,
       );
     }
-    if (version === SCHEMA_VERSION) return;
+    if (version >= upTo) return;
     database.exec('BEGIN IMMEDIATE');
     try {
       // Another process may have taken the step while we waited for the lock.
       if (schemaVersion(database) === version) {
         database.exec(MIGRATIONS[version]!);
+        const broken = database.prepare('PRAGMA foreign_key_check').get();
+        if (broken) throw new StoreError(`${path}: rows refer to a run that is not there`);
         database.exec(`PRAGMA user_version = ${version + 1}`);
       }
       database.exec('COMMIT');

@@ -41,7 +41,7 @@ export interface TextModelsOptions extends OpenOptions {
 /** @throws by `open`: ConfigError for an unknown model, a missing key or a missing price */
 export function textModels(
   { config, folder }: LoadedConfig,
-  { openText, openLocal, ...options }: TextModelsOptions,
+  { openText, openLocal, journal: outcomes, ...options }: TextModelsOptions,
 ): TextModels {
   const ledger = ledgerOf(config.budget);
   const cache = memoryCache();
@@ -61,12 +61,12 @@ export function textModels(
   const local = async (name: string, precision: Precision) =>
     localTextModel(await openLm(name), { precision });
   const openNew = async (reference: ModelReference, role: Role, precision: Precision) => {
-    if (openText) return counted(await openText(reference, role), { ledger, role });
+    if (openText) return counted(await openText(reference, role), { ledger, role, outcomes });
     if (typeof reference === 'string' && !isApiReference(reference)) {
-      return counted(await local(reference, precision), { ledger, role });
+      return counted(await local(reference, precision), { ledger, role, outcomes });
     }
     const { prices } = config;
-    return openTextModel(reference, { env: process.env, ledger, role, cache, prices });
+    return openTextModel(reference, { env: process.env, ledger, role, cache, outcomes, prices });
   };
   return {
     ledger,

@@ -6,7 +6,7 @@
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { checkTask } from '../environment/index.ts';
-import { isAbort } from '../errors.ts';
+import { isAbort, PauseError, StoreError } from '../errors.ts';
 import { humanCandidates, type Method, type Solution, titleOf } from '../methods/index.ts';
 import type { Precision } from '../models/prepared-weights.ts';
 import { type AnyExample, sampleStratified } from '../tasks/index.ts';
@@ -16,12 +16,14 @@ import type { Bench, OpenText } from './bench.ts';
 import { withinCaps } from './caps.ts';
 import { bestOf, scoreSolutions, shortlist } from './choose.ts';
 import type { Config, LoadedConfig } from './config.ts';
+import { differences } from './differences.ts';
 import type { OnEvent, OptimizeResult, ResultRow, RunEvent } from './events.ts';
 import { splitScore } from './measure.ts';
 import { nameOf } from './model-reference.ts';
 import { openBench } from './open-bench.ts';
 import { affordableEnd, minutesOfSearch, type Pace } from './pace.ts';
 import { type Chosen, priceOf } from './price.ts';
+import { Recording } from './recording.ts';
 import {
   type Found,
   methodOf,
@@ -30,7 +32,7 @@ import {
   refuseUnserved,
   search,
 } from './search.ts';
-import type { RunStore } from './store.ts';
+import type { RunOrigin, RunStore, StoredPrompt, StoredRun } from './store.ts';
 import { Workbench } from './workbench.ts';
 import { type Scoring, scoreHumans, scoreOpen, type Yardsticks } from './yardsticks.ts';
 
@@ -43,6 +45,10 @@ export interface OptimizeOptions {
   /** Seconds for all of it once the models are open: the search is shortened to keep to them. */
   readonly totalSeconds?: number | undefined;
   readonly store: RunStore;
+  /** A run that this process has claimed, to go on with; `loaded` is its recorded configuration. */
+  readonly run?: StoredRun | undefined;
+  /** Between two kept states of the method, at least. @default 2000, and 3% of the time at most */
+  readonly statesApartMs?: number | undefined;
   /** Methods of your own that `method.name` may name, beside the built-in ones. */
   readonly methods?: OwnMethods;
   /** Opens models that answer in text. @default local ones and the known providers */
@@ -60,55 +66,87 @@ export async function optimize(
 ): Promise<OptimizeResult> {
   const { config } = loaded;
   const { method, methodOptions } = methodOf(config, options.methods);
-  const started = performance.now();
-  const { store, signal } = options;
-  let runId: string | undefined;
-  const emit = (event: RunEvent) => {
-    // Recorded before it is shown: what a person saw is there after a crash.
-    if (runId && event.kind !== 'progress') store.appendEvent(runId, event);
-    options.onEvent?.(event);
-  };
-  const bench = await openBench(loaded, {
-    onProgress: (progress) => emit({ kind: 'progress', ...progress }),
-    onWarning: (message) => emit({ kind: 'warning', message }),
-    signal,
-    openText: options.openText,
-  });
-  const ends = performance.now() + 1000 * (options.totalSeconds ?? Number.POSITIVE_INFINITY);
+  const { store, signal, run } = options;
+  // Ends the search alone: by the signal, or since somebody asked for it in the store.
+  const stop = new AbortController();
+  const onAbort = () => stop.abort(signal?.reason);
+  signal?.addEventListener('abort', onAbort, { once: true });
+  const { onEvent, statesApartMs } = options;
+  const onStop = () => stop.abort();
+  const recording = new Recording(store, { onEvent, run, onStop, statesApartMs });
+  const { emit, journal } = recording;
+  let bench: Bench | undefined;
   try {
+    bench = await openBench(loaded, {
+      onProgress: (progress) => emit({ kind: 'progress', ...progress }),
+      onWarning: (message) => emit({ kind: 'warning', message }),
+      signal,
+      openText: options.openText,
+      journal,
+    });
+    const ends = performance.now() + 1000 * (options.totalSeconds ?? Number.POSITIVE_INFINITY);
     checkRoom(bench, [methodOptions]);
     await refuseUnserved(bench, [method]);
     refuseSmallBudget([{ method, options: methodOptions }], config, bench.task);
-    runId = beginRun(store, { bench, loaded, method, methodOptions });
+    const parts = { bench, loaded, method, methodOptions };
+    const facts = await hashesOf(parts);
+    if (run) refuseChanged(run, { facts, config, store });
+    const origin = originOf(loaded, options);
+    const runId = recording.begin(() => beginRun(store, { ...parts, hashes: facts, origin }));
     emit(startEvent(runId, bench, { method, config }));
     for (const message of bench.task.warnings) emit({ kind: 'warning', message });
-    const yardsticks = await scoreHumans({ bench, emit, signal }, options.totalSeconds);
+    const yardsticks = await scoreHumans({ bench, emit, signal, journal }, options.totalSeconds);
     emit({ kind: 'progress', phase: 'preparing the search', done: 0, unit: 'steps' });
     const plan = timePlan(bench, yardsticks.pace, ends);
-    const capped = withinCaps(withinTime(config, plan, emit), bench);
+    const minutes = journal.value('minutes', () => plan.minutes(config.budget.minutes));
+    const capped = withinCaps(withinTime(config, minutes, emit), bench);
     const artifactFolder = store.artifactFolder(runId);
-    const searching = { bench, config: capped.config, method, methodOptions, emit, signal };
-    const found = await search({ ...searching, artifactFolder }).finally(() => capped.release());
+    const found = await search({
+      ...{ bench, config: capped.config, method, methodOptions, emit, recording, artifactFolder },
+      signal: stop.signal,
+    }).finally(() => capped.release());
     const scoring = { bench, emit, signal: afterSearch(signal) };
-    const result = await conclude({
+    const end = journal.value('end', () => plan.end());
+    const { result, prompts } = await conclude({
       ...scoring,
-      ...{ config, found, method, runId, started, store, yardsticks, ...plan.end() },
+      ...{ config, found, method, runId, store, yardsticks, ...end },
+      seconds: () => recording.seconds,
     });
-    store.appendEvent(runId, result);
-    store.finishRun(runId, { state: 'done', result });
+    recording.end({ state: 'done', result }, result, prompts);
     return result;
   } catch (error) {
-    if (runId) {
-      const message = error instanceof Error ? error.message : String(error);
-      store.finishRun(
-        runId,
-        isAbort(error) ? { state: 'interrupted' } : { state: 'failed', error: message },
-      );
-    }
+    endBadly(recording, error);
     throw error;
   } finally {
-    await bench.close();
+    signal?.removeEventListener('abort', onAbort);
+    await bench?.close();
   }
+}
+
+/** Records how a run ended without a result; where even that fails, the first error is the one to tell. */
+function endBadly(recording: Recording, error: unknown): void {
+  if (recording.runId === undefined) return;
+  const message = error instanceof Error ? error.message : String(error);
+  try {
+    if (isAbort(error)) recording.leave({ state: 'interrupted' });
+    else if (error instanceof PauseError) recording.leave({ state: 'paused' });
+    else recording.leave({ state: 'failed', error: message });
+  } catch {
+    // The disk is full, or another process has the run: its state is seen from its process being gone.
+  }
+}
+
+/** What another process must know to go on. */
+function originOf(
+  { source, config, path }: LoadedConfig,
+  { totalSeconds, methods, openText }: OptimizeOptions,
+): RunOrigin {
+  return {
+    ...(source ? { file: { path, ...source } } : {}),
+    ...(config.labelWords === 'search' ? { labels: config.task.labels ?? null } : {}),
+    ...(totalSeconds === undefined ? {} : { totalSeconds }),
+    ...(methods || openText ? { isOwn: true } : {}),
+  };
 }
 
 /**
@@ -138,6 +176,10 @@ export interface RunParts {
   readonly loaded: LoadedConfig;
   readonly method: Method;
   readonly methodOptions: unknown;
+  /** @default those of the data and the task LM */
+  readonly hashes?: Readonly<Record<string, string>>;
+  /** @default the run cannot be resumed by itself */
+  readonly origin?: RunOrigin;
 }
 
 /** Records the effective configuration, versions and hashes; returns the run's id. */
@@ -158,8 +200,40 @@ export function beginRun(store: RunStore, r: RunParts): string {
     },
     seed: config.seed,
     versions: versions(),
-    hashes: { ...r.bench.task.hashes, taskLm: r.bench.taskLm.key },
+    hashes: r.hashes ?? { ...r.bench.task.hashes, taskLm: r.bench.taskLm.key },
+    ...(r.origin ? { origin: r.origin } : {}),
   });
+}
+
+/** What a run's course hangs on beside its configuration: data files and models, by name. */
+async function hashesOf({ bench, method }: RunParts): Promise<Record<string, string>> {
+  const hashes = { ...bench.task.hashes, taskLm: bench.taskLm.key };
+  if (!method.needs?.policyLm || !(bench instanceof Workbench)) return hashes;
+  return { ...hashes, policyLm: (await bench.policyLm()).key };
+}
+
+/** @throws StoreError naming the first file or model that is not what it was when the run began */
+function refuseChanged(
+  run: StoredRun,
+  {
+    facts,
+    config,
+    store,
+  }: { facts: Readonly<Record<string, string>>; config: Config; store: RunStore },
+): void {
+  // Of a branch that begins anew nothing is known yet.
+  if (Object.keys(run.hashes).length === 0) {
+    store.putHashes(run.id, facts);
+    return;
+  }
+  const changed = differences(run.hashes, facts);
+  if (changed.length === 0) return;
+  const { path } = changed.find((one) => !one.path.startsWith('split:')) ?? changed[0]!;
+  const isModel = path === 'taskLm' || path === 'policyLm';
+  const what = isModel ? `${path} (${nameOf(config[path])})` : path;
+  throw new StoreError(
+    `run ${run.id}: ${what} is not what it was when the run began, nothing is mixed; put it back, or begin anew with what there is now by "whetstone runs branch ${run.id} --step 0"`,
+  );
 }
 
 /** The first event of a run. */
@@ -199,10 +273,9 @@ function timePlan({ task, choice }: Bench, pace: Pace, ends: number) {
 
 function withinTime<C extends LoadedConfig['config']>(
   config: C,
-  plan: ReturnType<typeof timePlan>,
+  minutes: number,
   emit: (event: RunEvent) => void,
 ): C {
-  const minutes = plan.minutes(config.budget.minutes);
   if (minutes >= config.budget.minutes) return config;
   const seconds = Math.round(60 * minutes);
   const message = `this machine is slow or busy: the search is shortened to ${seconds} s, so that the whole run ends in time`;
@@ -224,15 +297,17 @@ interface Conclusion extends Scoring {
   readonly testExamples: number;
   readonly method: Method;
   readonly runId: string;
-  readonly started: number;
+  /** Seconds of work on the run so far. */
+  readonly seconds: () => number;
   readonly store: RunStore;
 }
 
 /** Scores finalists afresh, chooses one, and opens the test split for it and for the yardsticks. */
-async function conclude(c: Conclusion): Promise<OptimizeResult> {
-  const { found, store, yardsticks } = c;
+async function conclude(
+  c: Conclusion,
+): Promise<{ result: OptimizeResult; prompts: readonly StoredPrompt[] }> {
+  const { found, yardsticks } = c;
   const chosen = await chooseFinalist(c);
-  recordPool(c);
 
   const lines = [
     { label: 'an ordinary human prompt', ...yardsticks.ordinary },
@@ -255,8 +330,7 @@ async function conclude(c: Conclusion): Promise<OptimizeResult> {
   for (const tensor of found.tensors) await tensor.close();
   const { ledger } = c.bench;
   const result: OptimizeResult = { ...untested, test, ...(ledger ? { ledger } : {}), rows };
-  recordResult(store, result, chosen.train.reward);
-  return result;
+  return { result, prompts: [...poolPrompts(c), promptOf(result, chosen.train.reward)] };
 }
 
 /** What a run knows of its result before the test split is opened. */
@@ -279,7 +353,7 @@ export async function chooseFinalist(
 
 /** The chosen solution as it is recorded; a tensor is saved into the run's folder. */
 export async function describeChosen(
-  c: Pick<Conclusion, 'bench' | 'found' | 'method' | 'runId' | 'started' | 'store'>,
+  c: Pick<Conclusion, 'bench' | 'found' | 'method' | 'runId' | 'seconds' | 'store'>,
   { solution, train, validation, fluency }: Chosen,
 ): Promise<Untested> {
   const isText = solution.kind === 'text';
@@ -299,15 +373,15 @@ export async function describeChosen(
     ...(c.bench.metricName === undefined ? {} : { metric: c.bench.metricName }),
     ...(fluency ? { fluency } : {}),
     evaluations: c.found.evaluations,
-    seconds: (performance.now() - c.started) / 1000,
+    seconds: c.seconds(),
     runId: c.runId,
   };
 }
 
-/** Stores the prompt of a result with its scores. */
-export function recordResult(store: RunStore, result: OptimizeResult, reward: number): void {
-  const { runId, prompt: text, promptTokens: tokens, train, validation, test } = result;
-  store.putPrompt(runId, { text, tokens, reward, scores: { train, validation, test } });
+/** The prompt of a result with its scores, as it is stored. */
+export function promptOf(result: OptimizeResult, reward: number): StoredPrompt {
+  const { prompt: text, promptTokens: tokens, train, validation, test } = result;
+  return { text, tokens, reward, scores: { train, validation, test } };
 }
 
 /** Opens the test split, for the winner and the yardsticks alone. */
@@ -353,21 +427,14 @@ export async function finalistsOf(
   return [...texts, ...tensors];
 }
 
-/** Stores the best texts of a search. */
-export function recordPool({
-  bench,
-  found,
-  store,
-  runId,
-}: Pick<Conclusion, 'bench' | 'found' | 'store' | 'runId'>): void {
-  for (const { prompt, reward, template } of found.pool.top(64)) {
-    store.putPrompt(runId, {
-      text: prompt.text,
-      tokens: prompt.ids ?? bench.tokensOf(prompt.text, template),
-      reward,
-      scores: {},
-    });
-  }
+/** The best texts of a search, as they are stored. */
+export function poolPrompts({ bench, found }: Pick<Conclusion, 'bench' | 'found'>): StoredPrompt[] {
+  return found.pool.top(64).map(({ prompt, reward, template }) => ({
+    text: prompt.text,
+    tokens: prompt.ids ?? bench.tokensOf(prompt.text, template),
+    reward,
+    scores: {},
+  }));
 }
 
 /** Versions that a run records. */

@@ -3,7 +3,10 @@ import { hostname } from 'node:os';
 import { isAlive } from '../util/file-lock.ts';
 import type { OptimizeResult, RunEvent, SplitName, SplitScore } from './events.ts';
 
-export type RunState = 'running' | 'done' | 'failed' | 'interrupted';
+export type RunState = 'running' | 'paused' | 'interrupted' | 'done' | 'failed';
+
+/** What a running process is asked to do at its next step. */
+export type RunRequest = 'pause' | 'stop';
 
 export interface NewRun {
   readonly method: string;
@@ -12,16 +15,52 @@ export interface NewRun {
   readonly seed: number;
   readonly versions: Readonly<Record<string, string>>;
   readonly hashes: Readonly<Record<string, string>>;
+  /** The run that it branched off, and the step of it. */
+  readonly parent?: string;
+  readonly parentStep?: number;
+  /** What another process must know to go on with it; a run without cannot be resumed. */
+  readonly origin?: RunOrigin;
+}
+
+/** Where a run came from, beside its configuration. */
+export interface RunOrigin {
+  /** The configuration's file with what was set on top of it, where there was such a file. */
+  readonly file?: {
+    readonly path: string;
+    readonly sha256: string;
+    readonly set: readonly string[];
+  };
+  /** The task's label words as they were given, where others were found. */
+  readonly labels?: unknown;
+  /** What the whole run was promised to take. */
+  readonly totalSeconds?: number;
+  /** Names of methods and models that a library's user brought: they are needed again. */
+  readonly isOwn?: boolean;
+  /** A branch: budget and method options as they were up to a step, and what holds from there on. */
+  readonly branch?: BranchOrigin;
+}
+
+export interface BranchOrigin {
+  readonly step: number;
+  /** Options that the parent's steps were made with. */
+  readonly budget: unknown;
+  /** True where the method's own options differ: the state of that step is where it begins. */
+  readonly fromState: boolean;
 }
 
 export interface StoredRun extends NewRun {
   readonly id: string;
   /** `interrupted` also when the process that wrote it is gone. */
   readonly state: RunState;
+  /** Whether another process could go on with it. */
+  readonly canResume: boolean;
   readonly started: Date;
   readonly ended?: Date;
   readonly result?: OptimizeResult;
   readonly error?: string;
+  readonly request?: RunRequest;
+  /** Seconds that earlier processes worked on it. */
+  readonly spentSeconds: number;
 }
 
 export interface StoredEvent {
@@ -55,6 +94,13 @@ export interface RunRow {
   heartbeat: number;
   result: string | null;
   error: string | null;
+  session: number;
+  session_started: number;
+  spent_ms: number;
+  request: RunRequest | null;
+  parent: string | null;
+  parent_step: number | null;
+  origin: string | null;
 }
 
 export interface EventRow {
@@ -70,11 +116,15 @@ export interface PromptRow {
   scores: string;
 }
 
+const resumable: readonly RunState[] = ['paused', 'interrupted', 'failed'];
+
 export function toRun(row: RunRow): StoredRun {
+  const state = row.state === 'running' && isAbandoned(row) ? 'interrupted' : row.state;
   return {
     id: row.id,
     method: row.method,
-    state: row.state === 'running' && isAbandoned(row) ? 'interrupted' : row.state,
+    state,
+    canResume: row.origin !== null && resumable.includes(state),
     config: JSON.parse(row.config),
     seed: row.seed,
     versions: JSON.parse(row.versions),
@@ -83,11 +133,22 @@ export function toRun(row: RunRow): StoredRun {
     ...(row.ended === null ? {} : { ended: new Date(row.ended) }),
     ...(row.result === null ? {} : { result: JSON.parse(row.result) }),
     ...(row.error === null ? {} : { error: row.error }),
+    ...(row.request === null ? {} : { request: row.request }),
+    ...(row.parent === null ? {} : { parent: row.parent }),
+    ...(row.parent_step === null ? {} : { parentStep: row.parent_step }),
+    ...(row.origin === null ? {} : { origin: JSON.parse(row.origin) }),
+    spentSeconds: row.spent_ms / 1000,
   };
 }
 
-function isAbandoned(row: RunRow): boolean {
-  if (row.host === hostname() && !isAlive(row.pid)) return true;
+/** Runs that a store of this process writes. */
+export const writtenHere = new Set<string>();
+
+export function isAbandoned(row: RunRow): boolean {
+  if (row.host === hostname()) {
+    if (row.pid === process.pid) return !writtenHere.has(row.id);
+    if (!isAlive(row.pid)) return true;
+  }
   return Date.now() - row.heartbeat > SILENT_MS;
 }
 

@@ -6,12 +6,14 @@ import type { PromptScorer } from '../environment/index.ts';
 import { BudgetError, ConfigError, isAbort } from '../errors.ts';
 import {
   Budget,
+  type BudgetLimits,
   CandidatePool,
   type LmKind,
   type Method,
   type MethodContext,
   methods,
   openTaskLms,
+  type PoolState,
   type PromptContext,
   type StepReport,
   type TensorSolution,
@@ -19,12 +21,13 @@ import {
 import type { LedgerLine } from '../providers/index.ts';
 import { type AnyTask, rewards } from '../tasks/index.ts';
 import { formatCount } from '../util/format.ts';
-import { createRng } from '../util/rng.ts';
+import { createRng, type RngState } from '../util/rng.ts';
 import { nearest } from '../util/suggest.ts';
 import type { Bench } from './bench.ts';
 import { type Config, expectation } from './config.ts';
 import type { Episode, RunEvent, StepFluency } from './events.ts';
 import { since } from './ledger.ts';
+import type { Recording } from './recording.ts';
 import { Workbench } from './workbench.ts';
 
 export interface SearchOptions {
@@ -32,12 +35,14 @@ export interface SearchOptions {
   readonly config: Config;
   readonly method: Method;
   readonly methodOptions: unknown;
-  readonly emit: (event: RunEvent) => void;
+  readonly emit: (event: RunEvent, state?: () => SearchState) => void;
   readonly signal: AbortSignal | undefined;
   /** Whether an interrupted search ends with what it has, or throws. @default true */
   readonly keepsPartial?: boolean;
   /** Where files go that a method keeps beside its result. @default none are kept */
   readonly artifactFolder?: string;
+  /** Where answers and states are kept. @default nowhere */
+  readonly recording?: Recording | undefined;
 }
 
 /** What a search puts forward, and what it cost. */
@@ -50,25 +55,43 @@ export interface Found {
   readonly seconds: number;
 }
 
+/** What a search goes on from. */
+interface SearchState {
+  readonly method: unknown;
+  readonly rng: RngState;
+  readonly pool: PoolState;
+  readonly evaluations: number;
+  readonly tried: number;
+}
+
 /**
  * Runs the method until its budget is spent or it ends by itself.
  * @throws BudgetError when the budget ended before the first step
  */
 export async function search(options: SearchOptions): Promise<Found> {
-  const { bench, config, method, signal, emit } = options;
+  const { bench, config, method, signal, emit, recording } = options;
   const { task } = bench;
   const rng = createRng(config.seed);
+  const journal = recording?.journal;
+  // Rows from here on are the search's own.
+  const began = journal?.value('search begins', () => recording!.mark()) ?? 0;
   const environment = bench.environment(task.train, config.precision.search);
   const environments = [environment];
   const spent = () => environments.reduce((sum, { evaluations }) => sum + evaluations, 0);
   const before = bench.ledger;
-  const budget = new Budget(config.budget, spent, {
+  const branch = recording?.run?.origin?.branch;
+  const later = branch && !branch.fromState ? branch : undefined;
+  const budget = new Budget((later?.budget as BudgetLimits | undefined) ?? config.budget, spent, {
     signal,
+    ...(journal ? { now: journal.now } : {}),
     spentOn: () => sinceOf(bench, before),
   });
   const pool = new CandidatePool();
   const tensors: TensorSolution[] = [];
   const files: string[] = [];
+  const drawing = rng.fork('sampling');
+  let isRestored = false;
+  let tried = 0;
   const context: PromptContext = {
     task,
     environment,
@@ -76,16 +99,31 @@ export async function search(options: SearchOptions): Promise<Found> {
       const where = { ...options, template };
       const other = bench.environment(examples, config.precision.search, where);
       environments.push(other);
+      if (isRestored) other.knowRecorded?.();
       return other;
     },
     validation: task.validation,
     writer: () => bench.writer(),
-    rng: rng.fork('sampling'),
+    rng: drawing,
     folder: bench.folder,
     budget,
     pool,
     warn: (message) => emit({ kind: 'warning', message }),
     signal,
+    restore() {
+      const kept = recording?.restored();
+      if (!kept) return undefined;
+      const state = kept.state as SearchState;
+      recording!.goOnAfter(kept, began);
+      isRestored = true;
+      for (const each of environments) each.knowRecorded?.();
+      drawing.goOn(state.rng);
+      pool.goOn(state.pool);
+      budget.goOn(state.evaluations);
+      tried = state.tried;
+      if (later && kept.step >= later.step) budget.limit(config.budget);
+      return state.method;
+    },
     ...(bench instanceof Workbench
       ? {
           taskLm: bench.taskLm,
@@ -103,12 +141,27 @@ export async function search(options: SearchOptions): Promise<Found> {
         }
       : {}),
   };
-  let tried = 0;
-  try {
+  const work = async () => {
     for await (const report of method.run(context as MethodContext, options.methodOptions)) {
       tried += report.tried.length;
-      emit(stepEvent(report, { ...options, environment, budget, pool, tried }));
+      const event = stepEvent(report, { ...options, environment, budget, pool, tried });
+      const { state } = report;
+      emit(
+        event,
+        state &&
+          (() => ({
+            method: state(),
+            rng: drawing.state(),
+            pool: pool.state(),
+            evaluations: budget.evaluations,
+            tried,
+          })),
+      );
+      if (later?.step === report.step) budget.limit(config.budget);
     }
+  };
+  try {
+    await (journal ? journal.search(work) : work());
   } catch (error) {
     // Ctrl-C ends the search, not the run: what was found is still measured.
     const isSpent = error instanceof BudgetError;
@@ -119,6 +172,7 @@ export async function search(options: SearchOptions): Promise<Found> {
       for (const tensor of tensors) await tensor.close();
       throw error;
     }
+    if (!isSpent) journal?.stopped();
     const why = isSpent ? `the search ends: ${error.message}` : 'stopped early';
     emit({ kind: 'warning', message: `${why}: measuring the best prompts found so far` });
   } finally {

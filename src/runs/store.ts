@@ -7,7 +7,6 @@
  */
 import { randomBytes } from 'node:crypto';
 import { chmodSync, closeSync, existsSync, openSync } from 'node:fs';
-import { hostname } from 'node:os';
 import { dirname, join } from 'node:path';
 import { StoreError, WhetstoneError } from '../errors.ts';
 import { dataFolder } from '../util/data-folder.ts';
@@ -17,9 +16,16 @@ import { type ComparisonTable, createComparisonTable } from './comparison-table.
 import type { OptimizeResult, RunEvent } from './events.ts';
 import { migrate } from './migrations.ts';
 import {
+  appendJournal,
+  createRecordingTable,
+  type JournalRow,
+  putCheckpoint,
+  type RecordingTable,
+} from './recording-table.ts';
+import {
   type EventRow,
   type NewRun,
-  type PromptRow,
+  type RunRequest,
   type RunRow,
   type StoredEvent,
   type StoredPrompt,
@@ -27,15 +33,50 @@ import {
   toEvent,
   toPrompt,
   toRun,
+  writtenHere,
 } from './rows.ts';
+import * as table from './run-table.ts';
 import { type Database, sqliteDriver } from './sqlite.ts';
 
-export type { NewRun, RunState, StoredEvent, StoredPrompt, StoredRun } from './rows.ts';
+export type {
+  BranchOrigin,
+  NewRun,
+  RunOrigin,
+  RunRequest,
+  RunState,
+  StoredEvent,
+  StoredPrompt,
+  StoredRun,
+} from './rows.ts';
 
 export type RunEnd =
   | { readonly state: 'done'; readonly result: OptimizeResult }
   | { readonly state: 'interrupted'; readonly result?: OptimizeResult }
+  | { readonly state: 'paused' }
   | { readonly state: 'failed'; readonly error: string };
+
+/** What is written as one: all of it is there after a crash, or nothing. */
+export interface Entry {
+  readonly events?: readonly RunEvent[];
+  readonly journal?: readonly JournalRow[];
+  /** After the events and the journal of this entry; `pinned` is a step whose state is never dropped. */
+  readonly checkpoint?: {
+    readonly step: number;
+    readonly state: unknown;
+    readonly pinned?: number;
+  };
+  readonly prompts?: readonly StoredPrompt[];
+  readonly end?: RunEnd;
+}
+
+export interface EventsOptions {
+  /** Those with a higher sequence number. @default 0 */
+  readonly after?: number;
+  /** @default all */
+  readonly limit?: number;
+  /** @default every kind */
+  readonly kinds?: readonly string[];
+}
 
 export interface RunStore {
   /** The SQLite file. */
@@ -43,24 +84,58 @@ export interface RunStore {
   /** Folder for the files of a run; made by whoever writes there. */
   artifactFolder(run: string): string;
   createRun(run: NewRun): string;
+  /**
+   * Writes for a run in one transaction.
+   * @throws StoreError when another process has taken over a run that was made or claimed here
+   */
+  append(run: string, entry: Entry): void;
   appendEvent(run: string, event: RunEvent): void;
   appendEvents(run: string, events: readonly RunEvent[]): void;
   /** Stores a prompt, or replaces what was known of the same text. */
   putPrompt(run: string, prompt: StoredPrompt): void;
   finishRun(run: string, end: RunEnd): void;
-  /** Newest first. */
-  listRuns(options?: { limit?: number }): StoredRun[];
+  /** Newest first; `before` is a run's id, to go on after it. */
+  listRuns(options?: { limit?: number; before?: string | undefined }): StoredRun[];
   /** A run by its id, the start of its id, or "last". @throws StoreError when there is none */
   getRun(id: string): StoredRun;
-  events(run: string, options?: { after?: number }): StoredEvent[];
+  /** Oldest first. */
+  events(run: string, options?: EventsOptions): StoredEvent[];
+  /** The newest event of a kind. */
+  lastEvent(run: string, kind: string): StoredEvent | undefined;
+  /** The sequence number of a step's event. */
+  seqOfStep(run: string, step: number): number | undefined;
+  /** The sequence number of the newest event; 0 while there is none. */
+  lastSeq(run: string): number;
   /** Best reward first. */
-  prompts(run: string): StoredPrompt[];
+  prompts(run: string, options?: { limit?: number; offset?: number }): StoredPrompt[];
+  promptCount(run: string): number;
+  /** Makes this process the one that writes a run. @throws StoreError when another one does */
+  claimRun(run: string): StoredRun;
+  /** Data and models of a branch that begins anew, once they are known. */
+  putHashes(run: string, hashes: Readonly<Record<string, string>>): void;
+  /** Asks the process that writes a run for something; null takes it back. */
+  request(run: string, request: RunRequest | null): void;
+  /** What was asked of a run. */
+  requested(run: string): RunRequest | undefined;
+  /** A new run that holds what another one had up to an event. */
+  copyRun(
+    from: string,
+    run: NewRun,
+    upTo: { eventSeq: number; journalSeq: number; step: number },
+  ): string;
+  /** Deletes a run's rows. @throws StoreError while a process writes it */
+  deleteRun(run: string): void;
+  /** The comparison that a run is a cell of. */
+  comparisonOf(run: string): string | undefined;
+  /** Journal and states of methods. */
+  readonly recordings: RecordingTable;
   /** Comparisons and their cells. */
   readonly comparisons: ComparisonTable;
   close(): void;
 }
 
 const HEARTBEAT_MS = 10_000;
+
 /** The folder of the store: WHETSTONE_HOME or the platform's data folder. */
 export function storeFolder(): string {
   return dataFolder(process.env);
@@ -87,8 +162,10 @@ export async function openStore(
       database.exec('PRAGMA busy_timeout = 10000');
       database.exec('PRAGMA journal_mode = WAL');
       database.exec('PRAGMA synchronous = FULL');
-      database.exec('PRAGMA foreign_keys = ON');
+      database.exec('PRAGMA journal_size_limit = 67108864');
+      database.exec('PRAGMA foreign_keys = OFF');
       migrate(database, path);
+      database.exec('PRAGMA foreign_keys = ON');
       if (options.maxBytes !== undefined) limitSize(database, options.maxBytes);
     } catch (error) {
       database.close();
@@ -112,23 +189,26 @@ function tightenMode(path: string): void {
 }
 
 function createStore(database: Database, path: string): RunStore {
-  const running = new Set<string>();
-  const lastSeq = new Map<string, number>();
-  const beat = () => {
-    const now = Date.now();
-    for (const run of running) {
-      database.prepare('UPDATE runs SET heartbeat = ? WHERE id = ?').run(now, run);
-    }
+  /** Runs that this process writes, by the session that it writes them as. */
+  const own = new Map<string, number>();
+  const adopt = (run: string, session: number) => {
+    own.set(run, session);
+    writtenHere.add(run);
+  };
+  const disown = (run: string) => {
+    if (own.delete(run)) writtenHere.delete(run);
   };
   const timer = setInterval(() => {
     try {
-      beat();
+      const now = Date.now();
+      for (const [run, session] of own) table.beat(database, run, session, now);
     } catch {
       // A full disk shows at the next event, with a message and somebody to read it.
     }
   }, HEARTBEAT_MS);
   timer.unref();
 
+  const read = <T>(work: () => T): T => guarded(path, work);
   const transaction = <T>(work: () => T): T =>
     guarded(path, () => {
       database.exec('BEGIN IMMEDIATE');
@@ -143,15 +223,22 @@ function createStore(database: Database, path: string): RunStore {
       }
     });
 
-  const appendEvents = (run: string, events: readonly RunEvent[]) => {
-    if (events.length === 0) return;
+  const append = (run: string, entry: Entry) => {
+    const { events = [], journal = [], prompts = [], checkpoint, end } = entry;
     transaction(() => {
-      let seq = lastSeq.get(run) ?? readLastSeq(database, run);
-      const insert = database.prepare('INSERT INTO events VALUES (?, ?, ?, ?, ?)');
-      const now = Date.now();
-      for (const event of events) insert.run(run, ++seq, now, event.kind, JSON.stringify(event));
-      lastSeq.set(run, seq);
+      const session = own.get(run);
+      if (session !== undefined && !table.beat(database, run, session, Date.now())) {
+        throw new StoreError(`run ${run}: another process has taken it over, this one ends`);
+      }
+      appendJournal(database, run, journal);
+      table.insertEvents(database, run, events);
+      for (const prompt of prompts) table.insertPrompt(database, run, prompt);
+      if (checkpoint) {
+        putCheckpoint(database, run, { ...checkpoint, eventSeq: table.readLastSeq(database, run) });
+      }
+      if (end) table.updateEnd(database, run, end);
     });
+    if (end) disown(run);
   };
 
   return {
@@ -159,113 +246,96 @@ function createStore(database: Database, path: string): RunStore {
     artifactFolder: (run) => join(dirname(path), 'runs', run),
     createRun(run) {
       const id = newRunId();
-      transaction(() => insertRun(database, id, run));
-      running.add(id);
+      transaction(() => table.insertRun(database, id, run, 'running'));
+      adopt(id, 1);
       return id;
     },
-    appendEvent: (run, event) => appendEvents(run, [event]),
-    appendEvents,
-    putPrompt: (run, prompt) => transaction(() => insertPrompt(database, run, prompt)),
-    finishRun(run, end) {
-      transaction(() => updateEnd(database, run, end));
-      running.delete(run);
+    append,
+    appendEvent: (run, event) => append(run, { events: [event] }),
+    appendEvents(run, events) {
+      if (events.length > 0) append(run, { events });
     },
-    listRuns: ({ limit = 50 } = {}) =>
-      guarded(path, () => {
-        const rows = database.prepare('SELECT * FROM runs ORDER BY started DESC, id DESC LIMIT ?');
-        return (rows.all(limit) as unknown as RunRow[]).map(toRun);
-      }),
-    getRun: (id) => guarded(path, () => findRun(database, id)),
-    events: (run, { after = 0 } = {}) =>
-      guarded(path, () => {
-        const rows = database.prepare(
-          'SELECT * FROM events WHERE run = ? AND seq > ? ORDER BY seq',
+    putPrompt: (run, prompt) => append(run, { prompts: [prompt] }),
+    finishRun: (run, end) => append(run, { end }),
+    listRuns: ({ limit = 50, before } = {}) =>
+      read(() => table.selectRuns(database, limit, before).map(toRun)),
+    getRun: (id) => read(() => findRun(database, id)),
+    events: (run, options = {}) =>
+      read(() => table.selectEvents(database, run, options).map(toEvent)),
+    lastEvent: (run, kind) =>
+      read(() => {
+        const row = database.prepare(
+          'SELECT * FROM events INDEXED BY events_kind WHERE run = ? AND kind = ? ORDER BY seq DESC LIMIT 1',
         );
-        return (rows.all(run, after) as unknown as EventRow[]).map(toEvent);
+        const found = row.get(run, kind) as unknown as EventRow | undefined;
+        return found && toEvent(found);
       }),
-    prompts: (run) =>
-      guarded(path, () => {
-        const rows = database.prepare(
-          'SELECT * FROM prompts WHERE run = ? ORDER BY reward IS NULL, reward DESC, text',
+    seqOfStep: (run, step) =>
+      read(() => {
+        const row = database.prepare(
+          "SELECT seq FROM events INDEXED BY events_kind WHERE run = ? AND kind = 'step' AND json_extract(data, '$.step') = ? LIMIT 1",
         );
-        return (rows.all(run) as unknown as PromptRow[]).map(toPrompt);
+        return (row.get(run, step) as { seq: number } | undefined)?.seq;
       }),
-    comparisons: createComparisonTable(database, {
-      newId: newRunId,
-      read: (work) => guarded(path, work),
-      write: transaction,
-    }),
+    lastSeq: (run) => read(() => table.readLastSeq(database, run)),
+    prompts: (run, options = {}) =>
+      read(() => table.selectPrompts(database, run, options).map(toPrompt)),
+    promptCount: (run) =>
+      read(() => {
+        const row = database.prepare('SELECT count(*) AS n FROM prompts WHERE run = ?').get(run);
+        return (row as { n: number }).n;
+      }),
+    claimRun(id) {
+      const run = transaction(() => table.claim(database, findRun(database, id)));
+      adopt(run.id, table.sessionOf(database, run.id));
+      return run;
+    },
+    putHashes: (run, hashes) =>
+      transaction(() => {
+        database
+          .prepare('UPDATE runs SET hashes = ? WHERE id = ?')
+          .run(JSON.stringify(hashes), run);
+      }),
+    request: (run, request) => transaction(() => table.setRequest(database, run, request)),
+    requested: (run) => read(() => table.readRequest(database, run)),
+    copyRun(from, run, upTo) {
+      const id = newRunId();
+      transaction(() => table.copy(database, { from, id, run, upTo }));
+      return id;
+    },
+    deleteRun: (id) => transaction(() => table.remove(database, findRun(database, id))),
+    comparisonOf: (run) =>
+      read(() => {
+        const row = database.prepare('SELECT comparison FROM cells WHERE run = ?').get(run);
+        return (row as { comparison: string } | undefined)?.comparison;
+      }),
+    recordings: createRecordingTable(database, read),
+    comparisons: createComparisonTable(database, { newId: newRunId, read, write: transaction }),
     close() {
       clearInterval(timer);
+      for (const run of [...own.keys()]) disown(run);
       database.close();
     },
   };
 }
 
-function insertRun(database: Database, id: string, run: NewRun): void {
-  const now = Date.now();
-  database
-    .prepare(
-      `INSERT INTO runs (id, method, state, config, seed, versions, hashes, started, pid, host, heartbeat)
-       VALUES (?, ?, 'running', ?, ?, ?, ?, ?, ?, ?, ?)`,
-    )
-    .run(
-      id,
-      run.method,
-      JSON.stringify(run.config),
-      run.seed,
-      JSON.stringify(run.versions),
-      JSON.stringify(run.hashes),
-      now,
-      process.pid,
-      hostname(),
-      now,
-    );
-}
-
-function insertPrompt(database: Database, run: string, prompt: StoredPrompt): void {
-  database
-    .prepare('INSERT OR REPLACE INTO prompts VALUES (?, ?, ?, ?, ?, ?)')
-    .run(
-      run,
-      prompt.text,
-      JSON.stringify(prompt.tokens),
-      prompt.reward ?? null,
-      JSON.stringify(prompt.scores),
-      Date.now(),
-    );
-}
-
-function updateEnd(database: Database, run: string, end: RunEnd): void {
-  const result = 'result' in end && end.result !== undefined ? JSON.stringify(end.result) : null;
-  const error = end.state === 'failed' ? end.error : null;
-  database
-    .prepare('UPDATE runs SET state = ?, ended = ?, result = ?, error = ? WHERE id = ?')
-    .run(end.state, Date.now(), result, error, run);
-}
-
-function readLastSeq(database: Database, run: string): number {
-  const row = database.prepare('SELECT max(seq) AS seq FROM events WHERE run = ?').get(run);
-  return (row as { seq: number | null } | undefined)?.seq ?? 0;
-}
-
 function findRun(database: Database, id: string): StoredRun {
   if (id === 'last') {
-    const row = database.prepare('SELECT * FROM runs ORDER BY started DESC, id DESC LIMIT 1').get();
+    const [row] = table.selectRuns(database, 1);
     if (row === undefined) throw new StoreError('there is no run yet; start with "whetstone demo"');
-    return toRun(row as unknown as RunRow);
+    return toRun(row);
   }
   const rows = database
     .prepare('SELECT * FROM runs WHERE substr(id, 1, ?) = ? ORDER BY id LIMIT 4')
     .all(id.length, id) as unknown as RunRow[];
   if (rows.length === 1 && id !== '') return toRun(rows[0]!);
-  const ids = database.prepare('SELECT id FROM runs').all() as unknown as { id: string }[];
   if (rows.length > 1) {
     throw new StoreError(`run ${id}: several begin so (${rows.map((row) => row.id).join(', ')})`);
   }
-  const hint =
-    suggestion(id, ids.map((row) => row.id).slice(-100)) || '; see "whetstone runs list"';
-  throw new StoreError(`run ${id}: there is none${hint}`);
+  const ids = table.selectRuns(database, 100).map((row) => row.id);
+  throw new StoreError(
+    `run ${id}: there is none${suggestion(id, ids) || '; see "whetstone runs list"'}`,
+  );
 }
 
 /** Sorts by time and can be read aloud: 20260131-134502-3f9a. */
@@ -289,6 +359,9 @@ function problemOf(error: NodeJS.ErrnoException & { errcode?: number }): string 
   const elsewhere = 'set WHETSTONE_HOME to another folder';
   if (/disk is full|SQLITE_FULL|ENOSPC|EDQUOT/.test(text)) {
     return `the disk is full; free some space or ${elsewhere}`;
+  }
+  if (/disk I\/O error|SQLITE_IOERR|EIO/.test(text)) {
+    return `the disk failed to read or write it; ${elsewhere}`;
   }
   if (/readonly|read-only|EROFS|EACCES|EPERM|ENOENT|unable to open/i.test(text)) {
     return `cannot be written; ${elsewhere}`;

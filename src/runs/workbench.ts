@@ -141,6 +141,7 @@ export class Workbench implements Bench {
       reward: rewards[this.loaded.config.reward],
       programs: this.programsOf(precision),
       ...this.charge,
+      ...(this.options.journal ? { recorder: this.options.journal } : {}),
       ...(examplesPerPass === undefined ? {} : { examplesPerPass }),
       ...(together === undefined ? {} : { together }),
       ...(once ? { cacheBytes: 0, examplesPerPass: 16 } : {}),
@@ -219,7 +220,9 @@ export class Workbench implements Bench {
   private get charge() {
     const { fluency } = this.loaded.config;
     const isFree = fluency.weight === 0 && fluency.maxPerplexity === undefined;
-    return isFree ? {} : { charge: fluencyCharge(() => this.fluency(), fluency) };
+    return isFree
+      ? {}
+      : { charge: fluencyCharge(() => this.fluency(), fluency, this.options.journal) };
   }
 
   /** The LM that writes prompts, opened when it is first needed. */

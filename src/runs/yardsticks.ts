@@ -6,12 +6,15 @@ import { humanCandidates, type Solution } from '../methods/index.ts';
 import type { Bench } from './bench.ts';
 import { bestOf, race, type Scored, scoreOnOpenSplits } from './choose.ts';
 import type { RunEvent } from './events.ts';
+import type { Journal } from './journal.ts';
 import { type Pace, secondsFor } from './pace.ts';
 
 export interface Scoring {
   readonly bench: Bench;
   readonly emit: (event: RunEvent) => void;
   readonly signal: AbortSignal | undefined;
+  /** Where decisions are kept that hang on the pace. */
+  readonly journal?: Journal | undefined;
 }
 
 export interface Yardsticks {
@@ -40,7 +43,8 @@ export async function scoreHumans(
   let { scored, pace } = await timed(s, few);
   const rest = written.slice(few.length);
   const needed = pace.seconds + secondsFor(pace, rest.length, pace.examples);
-  if (rest.length > 0 && needed <= SHARE * totalSeconds) {
+  const isFast = () => needed <= SHARE * totalSeconds;
+  if (rest.length > 0 && (s.journal ? s.journal.value('human prompts', isFast) : isFast())) {
     const more = await timed(s, rest);
     scored = [...scored, ...more.scored];
     pace = more.pace;

@@ -10,6 +10,7 @@ import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { ConfigError, EngineError, isAbort, WhetstoneError } from '../errors.ts';
 import { writeFileAtomic } from '../util/atomic-file.ts';
+import { onDisk } from '../util/disk.ts';
 import type { Feed, HostTensor, Kept, Reply, Request, SessionOptions } from './engine-protocol.ts';
 import type { DType } from './graph.ts';
 import type { Program } from './onnx.ts';
@@ -121,9 +122,7 @@ export class Engine {
       return await this.request({ kind: 'load', source: path, options });
     } catch (error) {
       if (error instanceof WhetstoneError || isAbort(error)) throw error;
-      throw new EngineError(`cannot write the program to ${folder}: ${(error as Error).message}`, {
-        cause: error,
-      });
+      return await onDisk(folder, () => Promise.reject(error));
     } finally {
       await rm(path, { force: true });
     }

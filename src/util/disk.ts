@@ -9,11 +9,13 @@ export async function onDisk<T>(path: string, work: () => Promise<T>): Promise<T
     if (isAbort(error) || error instanceof WhetstoneError) throw error;
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'ENOSPC' || code === 'EDQUOT') {
-      throw new StoreError(`${path}: the disk is full; free some space or set WHETSTONE_MODELS`);
+      throw new StoreError(
+        `${path}: the disk is full; free some space, or set WHETSTONE_HOME or WHETSTONE_MODELS`,
+      );
     }
     if (code === 'EACCES' || code === 'EROFS' || code === 'EPERM') {
       throw new StoreError(
-        `${path}: not writable (${code}); set WHETSTONE_MODELS to another folder`,
+        `${path}: not writable (${code}); set WHETSTONE_HOME or WHETSTONE_MODELS to another folder`,
       );
     }
     throw new StoreError(`${path}: cannot be written (${code ?? String(error)})`);

@@ -17,8 +17,10 @@ export interface Rng {
   shuffle<T>(items: readonly T[]): T[];
   /** An independent generator whose seed depends on this one's seed words and the label only. */
   fork(label: string): Rng;
-  /** What `restoreRng` needs to go on exactly from here. */
+  /** What `restoreRng` and `goOn` need to go on exactly from here. */
   state(): RngState;
+  /** Goes on from a state of this same generator; what is forked off stays the same. */
+  goOn(state: RngState): void;
 }
 
 /** A generator from a seed: any integer or string. */
@@ -68,6 +70,9 @@ export function restoreRng(state: RngState): Rng {
     },
     fork: (label) => createRng(`${origin}/${label}`),
     state: () => [a >>> 0, b >>> 0, c >>> 0, d >>> 0],
+    goOn(from) {
+      [a, b, c, d] = from.map((w) => w | 0) as [number, number, number, number];
+    },
   };
 }
 

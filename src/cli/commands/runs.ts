@@ -1,37 +1,71 @@
-/** `whetstone runs`: what was run, and one run in full. */
-import type { Command } from 'commander';
-import type { StoredRun } from '../../runs/store.ts';
-import { wholeNumber, withJson } from '../options.ts';
+/** `whetstone runs`: what was run, one run in full, and what can be done with it. */
+import { createInterface } from 'node:readline/promises';
+import { type Command, Option } from 'commander';
+import { ConfigError } from '../../errors.ts';
+import type { RunStore, StoredPrompt, StoredRun } from '../../runs/store.ts';
+import { wholeNumber, withJson, withSet } from '../options.ts';
 import { session } from '../session.ts';
 
 export function defineRuns(program: Command): void {
-  const runs = program.command('runs').description('look at recorded runs');
+  const runs = program.command('runs').description('look at recorded runs, and go on with them');
+  const one = (name: string, about: string) =>
+    withJson(runs.command(name))
+      .description(about)
+      .argument('<run>', 'its id, the beginning of it, or "last"');
   withJson(runs.command('list'))
     .description('recorded runs, newest first')
     .option('--limit <n>', 'how many', wholeNumber(1, 100_000), 20)
+    .option('--before <run>', 'those that began before this one')
     .action(runList);
-  withJson(runs.command('show'))
-    .description('one run: configuration, result, best prompts')
-    .argument('<run>', 'its id, the beginning of it, or "last"')
+  one('show', 'one run: configuration, result, best prompts')
     .option('--events', 'all its events, too')
+    .option('--prompts <n>', 'how many of its prompts', wholeNumber(0, 1_000_000), 64)
     .action(runShow);
+  one('resume', 'go on with a run that was paused, interrupted, killed, or failed')
+    .option('--as-recorded', "go on as recorded, even where the configuration's file has changed")
+    .action((id: string, options: { asRecorded?: boolean }) => goOn(() => id, options));
+  one('pause', 'ask the process that works on a run to keep its state and end').action(
+    (id: string) => ask(id, 'pause'),
+  );
+  one('stop', 'ask it to end the search and to measure what was found').action((id: string) =>
+    ask(id, 'stop'),
+  );
+  withSet(one('branch', 'a new run that goes on from a step of this one with other settings'))
+    .option('--step <n>', 'the step, 0 to begin anew', wholeNumber(0, 1e9))
+    .addOption(new Option('--no-run', 'leave the branch paused, for "runs resume"'))
+    .action(runBranch);
+  one('delete', 'delete a run with its files').option('--yes', 'without asking').action(runDelete);
+  withJson(runs.command('diff'))
+    .description('where two runs differ: settings, data and models, prompts, scores')
+    .argument('<a>', 'a run')
+    .argument('<b>', 'another one')
+    .action(runDiff);
 }
 
-async function runList(options: { limit: number }): Promise<void> {
-  const [{ openStore }, { renderTable }, format, { quote }] = await Promise.all([
-    import('../../runs/store.ts'),
+async function withStore<T>(work: (store: RunStore) => T | Promise<T>): Promise<T> {
+  const { openStore } = await import('../../runs/store.ts');
+  const store = await openStore();
+  try {
+    return await work(store);
+  } finally {
+    store.close();
+  }
+}
+
+async function runList(options: { limit: number; before?: string }): Promise<void> {
+  const [{ renderTable }, format, { quote }] = await Promise.all([
     import('../render/table.ts'),
     import('../../util/format.ts'),
     import('../render/run-view.ts'),
   ]);
   const { style, width, print, emit } = session();
-  const store = await openStore();
-  try {
-    const runs = store.listRuns(options);
+  await withStore((store) => {
+    const before = options.before === undefined ? undefined : store.getRun(options.before).id;
+    const runs = store.listRuns({ limit: options.limit, before });
     const rows = runs.map((run) => [
       run.id,
       run.method,
-      run.state,
+      run.canResume ? `${run.state}, can be resumed` : run.state,
       run.started.toLocaleString(),
       run.result ? format.formatScore(run.result.test) : '',
       run.result ? quote(run.result.prompt) : (run.error ?? ''),
@@ -46,37 +80,52 @@ async function runList(options: { limit: number }): Promise<void> {
     ];
     if (runs.length === 0) print('no runs yet; start with "whetstone demo"');
     else for (const line of renderTable(columns, rows, { style: style.out, width })) print(line);
+    for (const run of runs) emit(lineOf(run));
     emit({ kind: 'result', store: store.path, runs });
-  } finally {
-    store.close();
-  }
+  });
 }
 
-async function runShow(id: string, options: { events?: boolean }): Promise<void> {
-  const { openStore } = await import('../../runs/store.ts');
+/** A run as one line of JSON. */
+function lineOf(run: StoredRun): object {
+  const { id, method, state, canResume, started, ended, parent, result, error } = run;
+  return {
+    kind: 'run',
+    runId: id,
+    ...{ method, state, canResume, started },
+    ...(ended ? { ended } : {}),
+    ...(parent === undefined ? {} : { parent, parentStep: run.parentStep }),
+    ...(result ? { prompt: result.prompt, test: result.test } : {}),
+    ...(error === undefined ? {} : { error }),
+  };
+}
+
+/** Events that are read at once. */
+const PAGE = 1000;
+
+async function runShow(id: string, options: { events?: boolean; prompts: number }): Promise<void> {
   const { print, emit } = session();
-  const store = await openStore();
-  try {
+  await withStore(async (store) => {
     const run = store.getRun(id);
-    const prompts = store.prompts(run.id);
-    if (options.events) {
-      for (const { seq, time, event } of store.events(run.id)) {
+    const prompts = store.prompts(run.id, { limit: options.prompts });
+    for (let after = 0; options.events; ) {
+      const page = store.events(run.id, { after, limit: PAGE });
+      for (const { seq, time, event } of page) {
         emit({ ...event, seq, time });
         print(`${time.toISOString()} ${JSON.stringify(event)}`);
       }
+      if (page.length < PAGE) break;
+      after = page.at(-1)!.seq;
     }
-    for (const line of await describeRun(run, prompts)) print(line);
-    emit({ kind: 'result', run, prompts });
-  } finally {
-    store.close();
-  }
+    const steps = store.recordings.checkpoints(run.id).map(({ step }) => step);
+    for (const line of await describeRun(run, { prompts, steps })) print(line);
+    const count = store.promptCount(run.id);
+    emit({ kind: 'result', run, prompts, promptCount: count, statesKept: steps });
+  });
 }
 
 async function describeRun(
   run: StoredRun,
-  prompts: ReturnType<
-    Awaited<ReturnType<typeof import('../../runs/store.ts').openStore>>['prompts']
-  >,
+  { prompts, steps }: { prompts: readonly StoredPrompt[]; steps: readonly number[] },
 ): Promise<string[]> {
   const [{ stringify }, { resultLines, quote }, { renderTable }, format] = await Promise.all([
     import('yaml'),
@@ -89,7 +138,10 @@ async function describeRun(
   const out = [
     `${style.out.bold(run.id)}  ${run.method}, ${run.state}, started ${run.started.toLocaleString()}${ended}`,
   ];
+  if (run.parent !== undefined) out.push(`branched off ${run.parent} after step ${run.parentStep}`);
   if (run.error !== undefined) out.push(`failed: ${run.error}`);
+  if (run.canResume) out.push(`goes on with "whetstone runs resume ${run.id}"`);
+  if (steps.length > 0) out.push(`states kept after step ${steps.join(', ')}`);
   out.push('', style.out.dim('configuration'), stringify(run.config).trimEnd());
   const facts = Object.entries({ ...run.versions, ...run.hashes });
   out.push('', style.out.dim('versions and hashes'));
@@ -113,4 +165,111 @@ async function describeRun(
     out.push('', ...resultLines(run.result, { style: style.out, width, next: [] }));
   }
   return out;
+}
+
+/** Goes on with a run and ends as `optimize` does. */
+async function goOn(
+  idOf: (store: RunStore) => string,
+  options: { asRecorded?: boolean | undefined },
+): Promise<void> {
+  const { region, signal, ...out } = session();
+  const [{ resumeRun }, { resultLines }, { showRun }] = await Promise.all([
+    import('../../runs/lifecycle.ts'),
+    import('../render/run-view.ts'),
+    import('../show.ts'),
+  ]);
+  await withStore(async (store) => {
+    const onEvent = showRun(session());
+    const result = await resumeRun(idOf(store), { store, signal, onEvent, ...options });
+    region.close();
+    const { style, width } = out;
+    const next = [`npx whetstone runs show ${result.runId}`];
+    for (const line of resultLines(result, { style: style.out, width, next })) out.print(line);
+    out.emit(result);
+  });
+}
+
+async function ask(id: string, request: 'pause' | 'stop'): Promise<void> {
+  const { requestPause, requestStop } = await import('../../runs/lifecycle.ts');
+  const { print, emit } = session();
+  await withStore((store) => {
+    const run = (request === 'pause' ? requestPause : requestStop)(store, id);
+    const what = request === 'pause' ? 'pauses' : 'stops and measures what was found';
+    print(`${run.id} ${what} after the step in hand`);
+    emit({ kind: 'result', runId: run.id, request });
+  });
+}
+
+async function runBranch(
+  id: string,
+  { set, step, run }: { set?: string[]; step?: number; run: boolean },
+): Promise<void> {
+  const { branchRun } = await import('../../runs/lifecycle.ts');
+  const { print, emit, note } = session();
+  let branch = '';
+  await withStore((store) => {
+    const made = branchRun(store, id, { set, step });
+    branch = made.id;
+    const where = `${made.id}, from step ${made.parentStep} of ${made.parent}`;
+    if (run) return session().isJson ? undefined : note(where);
+    print(where);
+    emit({ kind: 'result', runId: made.id, parent: made.parent, step: made.parentStep });
+  });
+  if (run) await goOn(() => branch, {});
+}
+
+async function runDelete(id: string, { yes }: { yes?: boolean }): Promise<void> {
+  const { deleteRun } = await import('../../runs/lifecycle.ts');
+  const { print, emit } = session();
+  await withStore(async (store) => {
+    const run = store.getRun(id);
+    if (!yes && !(await confirms(`delete ${run.id} (${run.method}, ${run.state})? [y/N] `))) {
+      throw new ConfigError(`runs delete ${run.id}: nothing was deleted; say --yes to do it`);
+    }
+    deleteRun(store, run.id);
+    print(`${run.id} is deleted`);
+    emit({ kind: 'result', runId: run.id, deleted: true });
+  });
+}
+
+/** Asks on a terminal; elsewhere nobody can answer. */
+async function confirms(question: string): Promise<boolean> {
+  if (!process.stdin.isTTY || !process.stderr.isTTY || session().isJson) return false;
+  const lines = createInterface({ input: process.stdin, output: process.stderr });
+  try {
+    return /^y(es)?$/i.test((await lines.question(question)).trim());
+  } finally {
+    lines.close();
+  }
+}
+
+async function runDiff(first: string, second: string): Promise<void> {
+  const [{ diffRuns }, { renderTable }, format, { quote }] = await Promise.all([
+    import('../../runs/lifecycle.ts'),
+    import('../render/table.ts'),
+    import('../../util/format.ts'),
+    import('../render/run-view.ts'),
+  ]);
+  const { style, width, print, emit } = session();
+  await withStore((store) => {
+    const diff = diffRuns(store, first, second);
+    const show = (value: unknown) => (value === undefined ? '' : JSON.stringify(value));
+    const rows = [
+      ...diff.config.map(({ path, a, b }) => [path, show(a), show(b)]),
+      ...diff.facts.map(({ name, a = '', b = '' }) => [name, a.slice(0, 24), b.slice(0, 24)]),
+      ['prompt', quote(diff.prompts.a ?? ''), quote(diff.prompts.b ?? '')],
+    ];
+    if (diff.test) {
+      const score = (one: 'a' | 'b') =>
+        diff.test?.[one] ? format.formatScore(diff.test[one]) : '';
+      rows.push(['sealed test', score('a'), score('b')]);
+    }
+    const columns = [
+      { title: 'what' },
+      { title: diff.a, canShrink: true },
+      { title: diff.b, canShrink: true },
+    ];
+    for (const line of renderTable(columns, rows, { style: style.out, width })) print(line);
+    emit({ kind: 'result', ...diff });
+  });
 }
