@@ -38,18 +38,19 @@ interface Source {
 }
 
 /**
- * Reads and checks a configuration file.
+ * Reads and checks a configuration file; its paths are relative to its own folder, or another.
  * @throws ConfigError that says where and what
  */
 export async function loadConfig(
   path: string,
-  options: { set?: readonly string[] | undefined } = {},
+  options: { set?: readonly string[] | undefined; folder?: string | undefined } = {},
 ): Promise<LoadedConfig> {
   const text = await readConfigFile(path);
   const config = parseConfig(text, { label: path, set: options.set });
   const absolute = resolve(path);
   const source = { sha256: sha256(text), set: options.set ?? [] };
-  return { config, path: absolute, folder: dirname(absolute), source };
+  const folder = resolve(options.folder ?? dirname(absolute));
+  return { config, path: absolute, folder, source };
 }
 
 /**

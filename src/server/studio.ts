@@ -3,10 +3,11 @@
  * process writes there, and starts work as processes of the command line, so that a crash of the studio
  * takes no run with it and a run from the command line is the same thing.
  */
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { Hono } from 'hono';
 import type { RunStore } from '../runs/store.ts';
 import { packageRoot } from '../util/package-root.ts';
+import { type Children, createChildren } from './children.ts';
 import { onError, onNotFound } from './failures.ts';
 import { guard } from './guard.ts';
 import { createLaunch, LAUNCH_PATH } from './launch.ts';
@@ -21,6 +22,10 @@ export interface StudioOptions extends ListenOptions {
   readonly store: RunStore;
   /** Paths in configurations that are typed in are relative to it. */
   readonly folder: string;
+  /** The command line, by which work is started. */
+  readonly command: readonly string[];
+  /** A configuration to start with, as YAML. */
+  readonly example: string;
   readonly streamLimits?: StreamLimits;
   /** Of the built page. @default dist/studio of this package */
   readonly pageFolder?: string;
@@ -31,8 +36,10 @@ export interface StudioOptions extends ListenOptions {
 export interface Studio {
   readonly store: RunStore;
   readonly folder: string;
+  readonly example: string;
   readonly redact: Redact;
   readonly streams: Streams;
+  readonly children: Children;
 }
 
 export interface OpenStudio extends Listening {
@@ -42,10 +49,16 @@ export interface OpenStudio extends Listening {
 
 /** @throws ConfigError when the port cannot be opened */
 export async function openStudio(options: StudioOptions): Promise<OpenStudio> {
-  const { store, folder, env = process.env } = options;
+  const { store, folder, example, env = process.env } = options;
   const redact = createRedact(env);
   const streams = createStreams(store, redact, options.streamLimits);
-  const studio: Studio = { store, folder, redact, streams };
+  const children = createChildren({
+    command: options.command,
+    folder: join(dirname(store.path), 'studio'),
+    cwd: folder,
+    env,
+  });
+  const studio: Studio = { store, folder, example, redact, streams, children };
   let token = '';
   const listening = await listen(options, ({ port }) => {
     const launch = createLaunch(port);
