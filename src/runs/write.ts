@@ -113,7 +113,7 @@ export async function answer({ run, context, signal }: WriteOptions): Promise<Wr
 }
 
 /** A run's configuration, as it was loaded then. @throws StoreError for one of an older version */
-function configOf(run: StoredRun): LoadedConfig {
+export function configOf(run: StoredRun): LoadedConfig {
   const { folder, ...config } = run.config as { folder?: string };
   const parsed = configSchema.safeParse(config);
   if (parsed.success && folder !== undefined) {

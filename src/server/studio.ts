@@ -7,6 +7,7 @@ import { dirname, join } from 'node:path';
 import { Hono } from 'hono';
 import type { RunStore } from '../runs/store.ts';
 import { packageRoot } from '../util/package-root.ts';
+import { type Benches, type BenchLimits, createBenches } from './benches.ts';
 import { type Children, createChildren } from './children.ts';
 import { onError, onNotFound } from './failures.ts';
 import { guard } from './guard.ts';
@@ -14,6 +15,7 @@ import { createLaunch, LAUNCH_PATH } from './launch.ts';
 import { type Listening, type ListenOptions, listen } from './listen.ts';
 import { createRedact, type Redact } from './redact.ts';
 import { register } from './route.ts';
+import { type Analyses, createAnalyses } from './routes/comparisons.ts';
 import { routes } from './routes/index.ts';
 import { staticFiles } from './static.ts';
 import { createStreams, type StreamLimits, type Streams } from './stream.ts';
@@ -27,6 +29,7 @@ export interface StudioOptions extends ListenOptions {
   /** A configuration to start with, as YAML. */
   readonly example: string;
   readonly streamLimits?: StreamLimits;
+  readonly benchLimits?: BenchLimits;
   /** Of the built page. @default dist/studio of this package */
   readonly pageFolder?: string;
   readonly env?: Readonly<Record<string, string | undefined>>;
@@ -40,6 +43,9 @@ export interface Studio {
   readonly redact: Redact;
   readonly streams: Streams;
   readonly children: Children;
+  readonly benches: Benches;
+  readonly analyses: Analyses;
+  readonly env: Readonly<Record<string, string | undefined>>;
 }
 
 export interface OpenStudio extends Listening {
@@ -58,7 +64,12 @@ export async function openStudio(options: StudioOptions): Promise<OpenStudio> {
     cwd: folder,
     env,
   });
-  const studio: Studio = { store, folder, example, redact, streams, children };
+  const benches = createBenches(options.benchLimits);
+  const analyses = createAnalyses();
+  const studio: Studio = {
+    ...{ store, folder, example, env },
+    ...{ redact, streams, children, benches, analyses },
+  };
   let token = '';
   const listening = await listen(options, ({ port }) => {
     const launch = createLaunch(port);
@@ -72,6 +83,7 @@ export async function openStudio(options: StudioOptions): Promise<OpenStudio> {
     async close(graceMs) {
       streams.close();
       await listening.close(graceMs);
+      await benches.close();
     },
   };
 }
