@@ -14,8 +14,10 @@ afterEach(async () => {
 async function serve(options: Partial<ListenOptions> = {}): Promise<Listening> {
   const app = new Hono();
   app.use(guard());
+  app.onError((error, c) => c.text(error.message, 500));
   app.get('/here', (c) => c.json({ ok: true }));
   app.post('/echo', async (c) => c.json({ bytes: (await c.req.text()).length }));
+  app.delete('/here', (c) => c.json({ ok: true }));
   app.get('/throws', () => {
     throw new Error('a defect');
   });
@@ -78,10 +80,12 @@ it.each(['content-length', 'chunked'])('refuses 11 MB sent by %s', async (how) =
 
 it('takes what is just small enough', async () => {
   const { url } = await serve();
-  const body = 'a'.repeat(10 * 2 ** 20);
+  const text = 'a'.repeat(10 * 2 ** 20);
   const headers = { 'content-type': 'application/json' };
-  const response = await fetch(`${url}/echo`, { method: 'POST', body, headers });
-  expect(await response.json()).toEqual({ bytes: body.length });
+  for (const body of [text, new Blob([text]).stream()]) {
+    const init = { method: 'POST', body, headers, duplex: 'half' } as RequestInit;
+    expect(await (await fetch(`${url}/echo`, init)).json()).toEqual({ bytes: text.length });
+  }
 });
 
 it.each([
@@ -134,6 +138,7 @@ it('takes JSON alone, and no other methods', async () => {
     const { status } = await fetch(`${url}/echo`, { method: 'POST', body: '{}', headers });
     expect(status).toBe(415);
   }
+  expect((await fetch(`${url}/here`, { method: 'DELETE' })).status).toBe(200);
   for (const method of ['PUT', 'PATCH', 'OPTIONS']) {
     expect((await fetch(`${url}/echo`, { method })).status).toBe(405);
   }

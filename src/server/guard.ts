@@ -6,8 +6,7 @@
  * Leaves out who somebody is: that is the launch token's part (session.ts) or an API key's.
  */
 import type { HttpBindings } from '@hono/node-server';
-import type { Context, MiddlewareHandler, Next } from 'hono';
-import { bodyLimit } from 'hono/body-limit';
+import type { Context, MiddlewareHandler } from 'hono';
 import type { ApiError } from './contract.ts';
 
 export interface GuardOptions {
@@ -58,21 +57,16 @@ export function guard({
   isOpen = () => false,
   maxBodyBytes = MAX_BODY_BYTES,
 }: GuardOptions = {}): MiddlewareHandler<{ Bindings: HttpBindings }> {
-  const limit = bodyLimit({
-    maxSize: maxBodyBytes,
-    onError: (c) => {
-      // The rest of it is not waited for.
-      c.header('connection', 'close');
-      return failure(c, 413, {
-        code: 'refused',
-        message: `the request is larger than ${Math.round(maxBodyBytes / 2 ** 20)} MB, send less at once`,
-      });
-    },
-  });
   return async (c, next) => {
     const refused = problemOf(c, isOpen(c.req.path));
-    const answered = refused ? failure(c, ...refused) : await limit(c, next as Next);
-    if (answered instanceof Response) c.res = answered;
+    if (refused) c.res = failure(c, ...refused);
+    else if (await isTooLarge(c, maxBodyBytes)) {
+      const megabytes = Math.round(maxBodyBytes / 2 ** 20);
+      const message = `the request is larger than ${megabytes} MB, send less at once`;
+      c.res = failure(c, 413, { code: 'refused', message });
+      // The rest of it is not waited for.
+      c.res.headers.set('connection', 'close');
+    } else await next();
     for (const [name, value] of Object.entries(securityHeaders)) c.res.headers.set(name, value);
     if (!c.res.headers.has('cache-control')) c.res.headers.set('cache-control', 'no-store');
   };
@@ -81,6 +75,25 @@ export function guard({
 /** An answer that says what went wrong, as every route does. */
 export function failure(c: Context, status: number, error: ApiError): Response {
   return c.json(error, status as 400);
+}
+
+/** By what it says of its length, or, where it does not say, by reading it; what was read is kept. */
+async function isTooLarge({ req }: Context, most: number): Promise<boolean> {
+  if (req.method !== 'POST') return false;
+  const length = req.header('content-length');
+  if (length !== undefined && req.header('transfer-encoding') === undefined) {
+    return Number(length) > most;
+  }
+  const decoder = new TextDecoder();
+  let [text, bytes] = ['', 0];
+  for await (const chunk of req.raw.body ?? []) {
+    bytes += chunk.length;
+    if (bytes > most) return true;
+    text += decoder.decode(chunk, { stream: true });
+  }
+  // Hono keeps the promise of a text there, whatever its type says.
+  req.bodyCache.text = Promise.resolve(text + decoder.decode()) as never;
+  return false;
 }
 
 function problemOf(c: Context, isOpen: boolean): [status: number, error: ApiError] | undefined {

@@ -60,7 +60,7 @@ export async function listen(
   const server = createServer({
     headersTimeout: requestMs,
     requestTimeout: requestMs,
-    keepAliveTimeout: Math.min(5000, requestMs),
+    keepAliveTimeout: requestMs,
     connectionsCheckingInterval: Math.min(5000, Math.ceil(requestMs / 4)),
     maxHeaderSize: 16 * 1024,
   });
