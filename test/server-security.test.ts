@@ -19,7 +19,7 @@ import type { OptimizeResult } from '../src/runs/events.ts';
 import type * as contract from '../src/server/contract.ts';
 import { createRedact } from '../src/server/redact.ts';
 import { routes } from '../src/server/routes/index.ts';
-import { type TestStudio, testStudio } from './support/studio.ts';
+import { type TestStudio, testStudio } from './support/studio-server.ts';
 
 const SCORE = { score: 0.5, interval: [0.4, 0.6] as const, examples: 10 };
 const RUN = { method: 'random', config: { task: { data: 'rows.csv' }, folder: '/tmp' }, seed: 1, versions: {}, hashes: {} }; // biome-ignore format: one line

@@ -10,7 +10,7 @@ import type * as contract from '../src/server/contract.ts';
 import { openPath } from '../src/server/openapi.ts';
 import { routes } from '../src/server/routes/index.ts';
 import { packageRoot } from '../src/util/package-root.ts';
-import { type TestStudio, testStudio } from './support/studio.ts';
+import { type TestStudio, testStudio } from './support/studio-server.ts';
 import { type TinyTask, writeTinyTask } from './support/tiny-task.ts';
 
 let studio: TestStudio;

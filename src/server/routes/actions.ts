@@ -85,7 +85,7 @@ const deleteRun = route({
   summary: 'Deletes a run with its files',
   answer: acknowledged,
   async handle({ params }, studio) {
-    await studio.children.run(['runs', 'delete', runOf(studio, params.id!).id]);
+    await studio.children.run(['runs', 'delete', '--yes', runOf(studio, params.id!).id]);
     return { ok: true };
   },
 });
