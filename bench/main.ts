@@ -16,7 +16,10 @@ try {
       precision: { type: 'string', default: 'int8-blocks' },
       calls: { type: 'string', default: '10000' },
       events: { type: 'string', default: '1000000' },
+<<<<<<< HEAD
       folder: { type: 'string' },
+=======
+>>>>>>> 55598ce (Streams tried against a thousand clients, reconnections and clients that take nothing; the studio over a million events is measured)
       table: { type: 'boolean', default: false },
       json: { type: 'boolean', default: true },
     },
@@ -37,6 +40,11 @@ try {
     reward: async () => {
       const { benchReward } = await import('./reward.ts');
       print(await benchReward(model, data(), Number(values.prompts)));
+    },
+    studio: async () => {
+      const { benchStudio } = await import('./studio.ts');
+      const events = Number(values.events);
+      print(await benchStudio(events, events / 10));
     },
     'soft-prompt': async () => {
       const { benchSoftPrompt } = await import('./gradients.ts');

@@ -300,7 +300,7 @@ describe('files of the page', () => {
 });
 
 const SHELLS = [
-  '<script>alert(1)</script>', '"><img src=x onerror=alert(1)>', "'><svg/onload=alert(1)>", '</script><script>x</script>', '<iframe src=javascript:alert(1)>', '{{constructor.constructor("alert(1)")()}}', '${alert(1)}', '<a href="javascript:alert(1)">x</a>',
+  '<script>alert(1)</script>', '"><img src=x onerror=alert(1)>', "'><svg/onload=alert(1)>", '</script><script>x</script>', '<iframe src=javascript:alert(1)>', '{{constructor.constructor("alert(1)")()}}', '#{alert(1)}', '<a href="javascript:alert(1)">x</a>',
   '\u001b[31mred\u001b[0m', '\u001b]8;;http://evil.test\u0007link\u001b]8;;\u0007', '\u001b]52;c;aGk=\u0007', '\u001b[2J\u001b[H', '\u009b31m', '\u0000\u0001\u0007\u007f', '\u202eevil\u202c', '\u2028alert(1)\u2029', '\r\nSet-Cookie: a=b', 'data: x\n\nevent: state\ndata: "done"\n\n',
   '<!--', ']]>', '&lt;script&gt;', '\\u003cscript\\u003e', '<math><mtext></p><style><img src onerror=alert(1)>', '\ufeff<script>', 'id: 99\nretry: 1\n\n',
 ]; // biome-ignore format: a list

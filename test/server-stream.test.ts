@@ -25,12 +25,16 @@ interface Stream {
   pause(): void;
 }
 
-function open(path: string, headers: Record<string, string> = {}): Promise<Stream> {
+function open(
+  path: string,
+  headers: Record<string, string> = {},
+  { port, cookie }: TestStudio = studio,
+): Promise<Stream> {
   return new Promise((resolve, reject) => {
     const asked = request(
       {
-        ...{ host: '127.0.0.1', port: studio.port, path, agent: false },
-        headers: { host: `127.0.0.1:${studio.port}`, cookie: studio.cookie, ...headers },
+        ...{ host: '127.0.0.1', port, path, agent: false },
+        headers: { host: `127.0.0.1:${port}`, cookie, ...headers },
       },
       (response) => {
         let text = '';
@@ -139,20 +143,20 @@ it('refuses streams beyond its limit with a sentence, and serves the others', as
 });
 
 it('lets a client go that takes nothing', async () => {
-  const run = studio.store.createRun(RUN);
-  studio.store.appendEvents(
+  const other = await testStudio({ streamLimits: { most: 1, pollMs: 20, stalledMs: 200 } });
+  const run = other.store.createRun(RUN);
+  other.store.appendEvents(
     run,
     Array.from({ length: 400 }, () => event('x'.repeat(50_000))),
   );
-  const stalled = await Promise.all(
-    Array.from({ length: 20 }, () => open(`/api/runs/${run}/stream`)),
-  );
-  for (const stream of stalled) stream.pause();
+  const stalled = await open(`/api/runs/${run}/stream`, {}, other);
+  stalled.pause();
   let again: Stream;
   do {
     await sleep(50);
-    again = await open(`/api/runs/${run}/stream`);
+    again = await open(`/api/runs/${run}/stream`, {}, other);
   } while (again.status !== 200);
   again.close();
-  for (const stream of stalled) stream.close();
+  stalled.close();
+  await other.end();
 });

@@ -3,6 +3,7 @@
  * The Hono application and the OpenAPI document are both made from the table, so that they cannot
  * differ. What comes in is checked here, once; what goes out passes the redaction.
  */
+import type { HttpBindings } from '@hono/node-server';
 import type { Context, Hono } from 'hono';
 import { z } from 'zod';
 import { RequestFailure } from './failures.ts';
@@ -16,6 +17,8 @@ export interface Given<Query, Body> {
   readonly body: Body;
   /** Aborted when the client goes away. */
   readonly signal: AbortSignal;
+  /** Cuts the client's connection. */
+  readonly drop: () => void;
   readonly header: (name: string) => string | undefined;
 }
 
@@ -71,6 +74,7 @@ async function readRequest(c: Context, { query, body }: Route): Promise<Given<un
     query: query ? checked(query, c.req.query(), 'query') : undefined,
     body: body ? checked(body, await jsonOf(c), 'body') : undefined,
     signal: c.req.raw.signal,
+    drop: () => (c.env as HttpBindings).outgoing.destroy(),
     header: (name) => c.req.header(name),
   };
 }

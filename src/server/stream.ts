@@ -22,9 +22,16 @@ export interface StreamLimits {
   readonly stalledMs?: number;
 }
 
+export interface Client {
+  /** Aborted when it goes away. */
+  readonly signal: AbortSignal;
+  /** Cuts its connection. */
+  readonly drop: () => void;
+}
+
 export interface Streams {
   /** @throws RequestFailure 503 when there are too many already */
-  open(run: string, after: number, signal: AbortSignal): Response;
+  open(run: string, after: number, client: Client): Response;
   readonly count: number;
   close(): void;
 }
@@ -92,7 +99,7 @@ export function createStreams(
     get count() {
       return count;
     },
-    open(run, after, signal) {
+    open(run, after, { signal, drop }) {
       if (count >= most || closing.signal.aborted) {
         throw new RequestFailure(
           503,
@@ -163,7 +170,7 @@ export function createStreams(
             stalled = setTimeout(() => {
               if (isOver) return;
               end();
-              controller.error(new Error('the client takes nothing'));
+              drop();
             }, stalledMs);
             stalled.unref();
           },

@@ -82,11 +82,11 @@ const streamRun = route({
   summary: 'Events as they are recorded; Last-Event-ID or `after` says where to go on',
   query: z.strictObject({ after: whole(0, Number.MAX_SAFE_INTEGER, 0) }),
   answer: { events: { run: logEntry, state: runState } },
-  handle({ params, query, header, signal }, studio) {
+  handle({ params, query, header, ...client }, studio) {
     const { id } = runOf(studio, params.id!);
     const last = Number(header('last-event-id'));
     const after = Number.isSafeInteger(last) && last > 0 ? last : query.after;
-    return studio.streams.open(id, after, signal);
+    return studio.streams.open(id, after, client);
   },
 });
 
