@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { RunEvent } from '../src/runs/events.ts';
+import { sqliteDriver } from '../src/runs/sqlite.ts';
 import { openStore } from '../src/runs/store.ts';
 import { packageRoot } from '../src/util/package-root.ts';
 
@@ -47,12 +48,20 @@ async function writeStore(home: string, events: number, prompts: number): Promis
       Array.from({ length: count }, (_, i) => stepOf(from + i)),
     );
   }
-  for (let i = 0; i < prompts; i++) {
-    store.putPrompt(run, { text: textOf(i), tokens: [1, 2, 3, 4, 5], reward: i % 977, scores: {} });
-  }
+  await writePrompts(store.path, run, prompts);
   store.finishRun(run, { state: 'interrupted' });
   store.close();
   return run;
+}
+
+/** All in one transaction: one each would be a flush to the disk each. */
+async function writePrompts(path: string, run: string, count: number): Promise<void> {
+  const database = (await sqliteDriver()).open(path);
+  database.exec('BEGIN IMMEDIATE');
+  const insert = database.prepare('INSERT INTO prompts VALUES (?, ?, ?, ?, ?, ?)');
+  for (let i = 0; i < count; i++) insert.run(run, textOf(i), '[1,2,3,4,5]', i % 977, '{}', 0);
+  database.exec('COMMIT');
+  database.close();
 }
 
 const textOf = (i: number) => `decide whether this remark number ${i} is kind or not`;
