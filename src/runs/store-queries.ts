@@ -56,7 +56,7 @@ export interface RunQueries {
 }
 
 /** Most seeks that a lineage may take. */
-const MAX_SEEKS = 4000;
+const MAX_SEEKS = 1500;
 
 interface StepAt {
   readonly seq: number;
@@ -114,15 +114,26 @@ export function createRunQueries(database: Database, read: <T>(work: () => T) =>
         since,
       )?.id,
     events: (run, { after = 0, limit = 500, kinds } = {}) => {
-      const marks = kinds?.map(() => '?').join(', ');
-      const which = marks === undefined ? '' : `AND kind IN (${marks})`;
-      return all<EventRow>(
-        `SELECT seq, time, data FROM events WHERE run = ? AND seq > ? ${which} ORDER BY seq LIMIT ?`,
-        run,
-        after,
-        ...(kinds ?? []),
-        limit,
-      ).map(toEvent);
+      if (!kinds) {
+        return all<EventRow>(
+          'SELECT seq, time, data FROM events WHERE run = ? AND seq > ? ORDER BY seq LIMIT ?',
+          run,
+          after,
+          limit,
+        ).map(toEvent);
+      }
+      // Kind by kind, since for several at once SQLite would rather read all events in their order.
+      const rows = [...new Set(kinds)].flatMap((kind) =>
+        all<EventRow>(
+          'SELECT seq, time, data FROM events WHERE run = ? AND kind = ? AND seq > ? ORDER BY seq LIMIT ?',
+          run,
+          kind,
+          after,
+          limit,
+        ),
+      );
+      const inOrder = rows.sort((a, b) => a.seq - b.seq);
+      return inOrder.slice(0, limit).map(toEvent);
     },
     lastSeq: (run) => count('SELECT max(seq) AS n FROM events WHERE run = ?', run),
     lastEvents: <K extends RunEvent['kind']>(run: string, kind: K, limit: number) =>

@@ -9,7 +9,7 @@ import type * as contract from './contract.ts';
 type StoredScore = contract.Score & { readonly failed?: number; readonly corpus?: number };
 
 const SPARK_POINTS = 32;
-const MAX_LINEAGE = 200;
+const MAX_LINEAGE = 100;
 const MAX_WARNINGS = 200;
 /** Steps that are looked through for the last episode. */
 const EPISODE_STEPS = 20;
