@@ -16,10 +16,7 @@ try {
       precision: { type: 'string', default: 'int8-blocks' },
       calls: { type: 'string', default: '10000' },
       events: { type: 'string', default: '1000000' },
-<<<<<<< HEAD
       folder: { type: 'string' },
-=======
->>>>>>> 55598ce (Streams tried against a thousand clients, reconnections and clients that take nothing; the studio over a million events is measured)
       table: { type: 'boolean', default: false },
       json: { type: 'boolean', default: true },
     },

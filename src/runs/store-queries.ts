@@ -77,21 +77,30 @@ export function createRunQueries(database: Database, read: <T>(work: () => T) =>
   const count = (sql: string, ...values: (string | number)[]): number =>
     one<{ n: number | null }>(sql, ...values)?.n ?? 0;
 
-  const stepFrom = (run: string, seq: number): StepAt | undefined => {
-    const row = one<EventRow>(
-      `SELECT seq, time, data FROM events WHERE run = ? AND kind = 'step' AND seq >= ? ORDER BY seq LIMIT 1`,
+  /**
+   * The numbers come from the index alone and the rows by their numbers: asked in one, SQLite takes the
+   * primary key and reads all events of the run.
+   */
+  const ofKind = (
+    run: string,
+    kind: string,
+    { from = 0, order, limit }: { from?: number; order: 'ASC' | 'DESC'; limit: number },
+  ) =>
+    all<EventRow>(
+      `SELECT seq, time, data FROM events WHERE run = ? AND seq IN (
+         SELECT seq FROM events WHERE run = ? AND kind = ? AND seq >= ? ORDER BY seq ${order} LIMIT ?
+       ) ORDER BY seq`,
       run,
-      seq,
-    );
-    return row && { seq: row.seq, event: toEvent(row).event as StepEvent };
-  };
-  const lastStep = (run: string): StepAt | undefined => {
-    const row = one<EventRow>(
-      `SELECT seq, time, data FROM events WHERE run = ? AND kind = 'step' ORDER BY seq DESC LIMIT 1`,
       run,
+      kind,
+      from,
+      limit,
     );
-    return row && { seq: row.seq, event: toEvent(row).event as StepEvent };
-  };
+  const stepAt = (row: EventRow | undefined): StepAt | undefined =>
+    row && { seq: row.seq, event: toEvent(row).event as StepEvent };
+  const stepFrom = (run: string, from: number) =>
+    stepAt(ofKind(run, 'step', { from, order: 'ASC', limit: 1 })[0]);
+  const lastStep = (run: string) => stepAt(ofKind(run, 'step', { order: 'DESC', limit: 1 })[0]);
   const counted = new Map<string, { upTo: number; steps: number }>();
 
   return {
@@ -122,29 +131,17 @@ export function createRunQueries(database: Database, read: <T>(work: () => T) =>
           limit,
         ).map(toEvent);
       }
-      // Kind by kind, since for several at once SQLite would rather read all events in their order.
       const rows = [...new Set(kinds)].flatMap((kind) =>
-        all<EventRow>(
-          'SELECT seq, time, data FROM events WHERE run = ? AND kind = ? AND seq > ? ORDER BY seq LIMIT ?',
-          run,
-          kind,
-          after,
-          limit,
-        ),
+        ofKind(run, kind, { from: after + 1, order: 'ASC', limit }),
       );
       const inOrder = rows.sort((a, b) => a.seq - b.seq);
       return inOrder.slice(0, limit).map(toEvent);
     },
     lastSeq: (run) => count('SELECT max(seq) AS n FROM events WHERE run = ?', run),
     lastEvents: <K extends RunEvent['kind']>(run: string, kind: K, limit: number) =>
-      all<EventRow>(
-        'SELECT seq, time, data FROM events WHERE run = ? AND kind = ? ORDER BY seq DESC LIMIT ?',
-        run,
-        kind,
-        limit,
-      )
-        .reverse()
-        .map((row) => toEvent(row).event as Extract<RunEvent, { kind: K }>),
+      ofKind(run, kind, { order: 'DESC', limit }).map(
+        (row) => toEvent(row).event as Extract<RunEvent, { kind: K }>,
+      ),
     steps(run, points) {
       const [first, last] = [stepFrom(run, 0), lastStep(run)];
       if (!first || !last) return [];

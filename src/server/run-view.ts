@@ -25,7 +25,7 @@ export function summaryOf(queries: RunQueries, run: StoredRun): contract.RunSumm
   return defined({
     id: run.id,
     method: run.method,
-    state: run.state as contract.RunState,
+    state: run.state,
     task: taskOf(queries, run),
     started: run.started.toISOString(),
     ended: run.ended?.toISOString(),
@@ -38,7 +38,7 @@ export function summaryOf(queries: RunQueries, run: StoredRun): contract.RunSumm
     validation: scoreOf(result?.validation ?? looked?.validation),
     test: scoreOf(result?.test),
     error: run.error,
-    parent: (run as { parent?: string }).parent,
+    parent: run.parent,
     spark: spark.filter((reward) => Number.isFinite(reward)),
   });
 }
@@ -79,7 +79,7 @@ export function detailOf(queries: RunQueries, run: StoredRun): contract.RunDetai
     })),
     result,
     warnings: warnings.map(({ message }) => message),
-    canResume: ['paused', 'interrupted'].includes(run.state),
+    canResume: run.canResume,
   });
 }
 

@@ -57,7 +57,8 @@ export function createStreams(
   { most = 64, pollMs = 400, heartbeatMs = 15_000, stalledMs = 60_000 }: StreamLimits = {},
 ): Streams {
   const runs = new Map<string, Watched>();
-  const closing = new AbortController();
+  const stops = new Set<() => void>();
+  let isClosed = false;
   let count = 0;
 
   const look = (run: string): Seen => ({
@@ -100,7 +101,7 @@ export function createStreams(
       return count;
     },
     open(run, after, { signal, drop }) {
-      if (count >= most || closing.signal.aborted) {
+      if (count >= most || isClosed) {
         throw new RequestFailure(
           503,
           'refused',
@@ -115,10 +116,12 @@ export function createStreams(
       let told: RunState | undefined;
       let stalled: NodeJS.Timeout | undefined;
       let isOver = false;
+      let stop = () => {};
       const end = () => {
         if (isOver) return;
         isOver = true;
         count--;
+        stops.delete(stop);
         clearTimeout(stalled);
         leave(run, wake);
         waiting?.();
@@ -153,13 +156,13 @@ export function createStreams(
       const body = new ReadableStream<Uint8Array>(
         {
           start(controller) {
-            const stop = () => {
+            stop = () => {
               if (isOver) return;
               end();
               controller.close();
             };
+            stops.add(stop);
             signal.addEventListener('abort', stop, { once: true });
-            closing.signal.addEventListener('abort', stop, { once: true });
             controller.enqueue(encoder.encode('retry: 2000\n\n'));
           },
           async pull(controller) {
@@ -186,7 +189,10 @@ export function createStreams(
         },
       });
     },
-    close: () => closing.abort(),
+    close() {
+      isClosed = true;
+      for (const stop of stops) stop();
+    },
   };
 }
 
