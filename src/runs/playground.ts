@@ -9,13 +9,11 @@ import { type AnyExample, sampleStratified, type TextExample } from '../tasks/in
 import { createRng } from '../util/rng.ts';
 import type { Bench } from './bench.ts';
 import { scoreSolutions } from './choose.ts';
-import type { LoadedConfig } from './config.ts';
 import { solutionOf } from './evaluate.ts';
 import type { SplitScore } from './events.ts';
 import { splitScore } from './measure.ts';
 import type { StoredRun } from './store.ts';
 import { Workbench } from './workbench.ts';
-import { configOf } from './write.ts';
 
 export interface AnsweredRow {
   readonly input: string;
@@ -41,12 +39,6 @@ export interface Asked {
   readonly limit: number;
   /** A text of one's own in place of examples. */
   readonly input?: string | undefined;
-}
-
-/** A run's configuration, as it was loaded then, with the label words that it used. */
-export function configOfRun(run: StoredRun): LoadedConfig {
-  const loaded = configOf(run);
-  return { ...loaded, config: { ...loaded.config, labelWords: 'given' } };
 }
 
 /** What a run found, or its best prompt so far. @throws ConfigError while there is none */

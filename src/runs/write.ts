@@ -5,16 +5,15 @@
 import { readFile } from 'node:fs/promises';
 import { z } from 'zod';
 import { Environment } from '../environment/index.ts';
-import { ConfigError, DataError, StoreError } from '../errors.ts';
+import { ConfigError, DataError } from '../errors.ts';
 import { type OwnContext, openPolicy, writePrompts } from '../methods/index.ts';
 import type { LanguageModel } from '../models/language-model.ts';
 import { type ContextPart, ownParts } from '../policy/index.ts';
 import { messagesSchema } from '../tasks/index.ts';
 import { Engine } from '../tensor/index.ts';
-import type { LoadedConfig } from './config.ts';
-import { configSchema } from './config-schema.ts';
 import { localName } from './model-reference.ts';
 import { openModel } from './open-model.ts';
+import { configOf } from './run-config.ts';
 import type { StoredRun } from './store.ts';
 import { Workbench } from './workbench.ts';
 
@@ -110,16 +109,6 @@ export async function answer({ run, context, signal }: WriteOptions): Promise<Wr
   } finally {
     await bench.close();
   }
-}
-
-/** A run's configuration, as it was loaded then. @throws StoreError for one of an older version */
-export function configOf(run: StoredRun): LoadedConfig {
-  const { folder, ...config } = run.config as { folder?: string };
-  const parsed = configSchema.safeParse(config);
-  if (parsed.success && folder !== undefined) {
-    return { config: parsed.data, path: run.id, folder };
-  }
-  throw new StoreError(`run ${run.id}: its configuration is of another version, run it again`);
 }
 
 function adapterOf({ id, method, result }: StoredRun): string {

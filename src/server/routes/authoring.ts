@@ -4,7 +4,7 @@ import { WhetstoneError } from '../../errors.ts';
 import { type Method, methods } from '../../methods/index.ts';
 import { configJsonSchema, problemsOf } from '../../runs/config.ts';
 import { planRun } from '../../runs/plan.ts';
-import { configOfRun } from '../../runs/playground.ts';
+import { configOf as configOfRun } from '../../runs/run-config.ts';
 import { reportData } from '../../tasks/data-report.ts';
 import { dataReport, dataRequest, newRun, planAnswer, schemaAnswer } from '../answers.ts';
 import type { PlanAnswer } from '../contract.ts';

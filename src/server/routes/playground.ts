@@ -1,7 +1,8 @@
 /** What a run's prompt, or prompts that a person types, make the task LM answer. */
 import { z } from 'zod';
 import type { Solution } from '../../methods/index.ts';
-import { configOfRun, play, solutionOfRun } from '../../runs/playground.ts';
+import { play, solutionOfRun } from '../../runs/playground.ts';
+import { configOf as configOfRun } from '../../runs/run-config.ts';
 import type { StoredRun } from '../../runs/store.ts';
 import { exampleTable, openSplit, playgroundAnswer, playgroundRequest } from '../answers.ts';
 import { refuseOwnCode } from '../own-code.ts';
