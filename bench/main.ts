@@ -38,6 +38,11 @@ try {
       const { benchReward } = await import('./reward.ts');
       print(await benchReward(model, data(), Number(values.prompts)));
     },
+    studio: async () => {
+      const { benchStudio } = await import('./studio.ts');
+      const events = Number(values.events);
+      print(await benchStudio(events, events / 10));
+    },
     'soft-prompt': async () => {
       const { benchSoftPrompt } = await import('./gradients.ts');
       print(await benchSoftPrompt(model, data()));

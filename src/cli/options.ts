@@ -15,6 +15,14 @@ export function withSet(command: Command): Command {
   );
 }
 
+/** Adds --folder: where the paths of a configuration begin. */
+export function withFolder(command: Command): Command {
+  return command.option(
+    '--folder <folder>',
+    "paths in the configuration are relative to it (default: the configuration's own folder)",
+  );
+}
+
 /** Parses a whole number within bounds. */
 export function wholeNumber(low: number, high: number): (text: string) => number {
   return (text) => {

@@ -17,6 +17,7 @@ import { defineOptimize } from './commands/optimize.ts';
 import { defineRuns } from './commands/runs.ts';
 import { defineSchema } from './commands/schema.ts';
 import { defineServe } from './commands/serve.ts';
+import { defineStudio } from './commands/studio.ts';
 import { defineWrite } from './commands/write.ts';
 import { openSession } from './session.ts';
 
@@ -24,6 +25,7 @@ const AFTER_HELP = `
 Start with:
   whetstone demo                          see the loop at work, in five minutes
   whetstone init && whetstone optimize    the same on your own data
+  whetstone studio                        watch and judge runs in a web page
 
 With --json a command writes JSON Lines to stdout, the last one {"kind":"result", ...}.
 Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 a threshold was not reached, 130 interrupted.
@@ -67,6 +69,7 @@ function createProgram(): Command {
   defineServe(program);
   defineModels(program);
   defineRuns(program);
+  defineStudio(program);
   defineDoctor(program);
   defineSchema(program);
   return program;

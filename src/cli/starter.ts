@@ -2,10 +2,11 @@
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { join, relative, resolve } from 'node:path';
+import { stringify } from 'yaml';
 import { ConfigError, StoreError } from '../errors.ts';
 import { type Method, methods } from '../methods/index.ts';
 import { readTable } from '../tasks/data-file.ts';
-import { demoFolder } from '../tasks/demo.ts';
+import { demoFolder, demoTaskConfig } from '../tasks/demo.ts';
 import { type TaskKind, type TaskKindName, taskKinds } from '../tasks/kinds/index.ts';
 import { writeFileAtomic } from '../util/atomic-file.ts';
 import { makeFolder } from '../util/make-folder.ts';
@@ -182,4 +183,11 @@ seed: 1
 precision: { search: int8 }  # finalists are always scored again in float32
 device: cpu                  # cpu, webgpu, cuda
 `;
+}
+
+/** A configuration to start with in a form: what `init` writes, on the bundled data. */
+export function starterExample(): string {
+  const whole = starterYaml('');
+  const afterTask = whole.slice(whole.indexOf('\n# A name of'));
+  return `${stringify({ task: demoTaskConfig() })}${afterTask}`;
 }

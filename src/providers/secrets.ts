@@ -62,7 +62,8 @@ export function redactor(key: Key | undefined): (text: string) => string {
   };
 }
 
-function formsOf(value: string): string[] {
+/** The forms in which a server may echo a key. */
+export function formsOf(value: string): string[] {
   const forms = [
     value,
     encodeURIComponent(value),

@@ -38,18 +38,19 @@ interface Source {
 }
 
 /**
- * Reads and checks a configuration file.
+ * Reads and checks a configuration file; its paths are relative to its own folder, or another.
  * @throws ConfigError that says where and what
  */
 export async function loadConfig(
   path: string,
-  options: { set?: readonly string[] | undefined } = {},
+  options: { set?: readonly string[] | undefined; folder?: string | undefined } = {},
 ): Promise<LoadedConfig> {
   const text = await readConfigFile(path);
   const config = parseConfig(text, { label: path, set: options.set });
   const absolute = resolve(path);
   const source = { sha256: sha256(text), set: options.set ?? [] };
-  return { config, path: absolute, folder: dirname(absolute), source };
+  const folder = resolve(options.folder ?? dirname(absolute));
+  return { config, path: absolute, folder, source };
 }
 
 /**
@@ -60,17 +61,44 @@ export function parseConfig(
   text: string,
   options: { label?: string; set?: readonly string[] | undefined } = {},
 ): Config {
-  const { label = 'whetstone.yaml', set = [] } = options;
+  const { parsed, issues, data, source } = parseParts(text, options);
+  if (parsed) return parsed;
+  const [first, ...rest] = issues;
+  const more = rest.length === 0 ? '' : ` (and ${rest.length} more)`;
+  throw new ConfigError(`${complaint(first!, data, source)}${more}`);
+}
+
+export interface ConfigProblem {
+  /** Dotted; empty for the whole. */
+  readonly path: string;
+  readonly message: string;
+}
+
+/**
+ * All that the schema finds wrong with the text of a configuration, for a form that shows each in its
+ * place.
+ * @throws ConfigError when it is not readable as YAML
+ */
+export function problemsOf(text: string, label?: string): ConfigProblem[] {
+  const { issues, data } = parseParts(text, label === undefined ? {} : { label });
+  return issues.map((issue) => {
+    const { path, message } = complaintParts(issue, data);
+    return { path: path.join('.'), message };
+  });
+}
+
+function parseParts(
+  text: string,
+  { label = 'whetstone.yaml', set = [] }: { label?: string; set?: readonly string[] | undefined },
+) {
   const lines = new LineCounter();
   const document = parseYaml(text, label, lines);
   const data = toPlain(document, label);
   const overridden = set.map((assignment) => applySettings(data, assignment));
-  const parsed = configSchema.safeParse(data);
-  if (parsed.success) return parsed.data;
-  const source = { label, document, lines, overridden };
-  const [first, ...rest] = parsed.error.issues.flatMap((issue) => flatten(issue));
-  const more = rest.length === 0 ? '' : ` (and ${rest.length} more)`;
-  throw new ConfigError(`${complaint(first!, data, source)}${more}`);
+  const { data: parsed, error } = configSchema.safeParse(data);
+  const issues = error?.issues.flatMap((issue) => flatten(issue)) ?? [];
+  const source: Source = { label, document, lines, overridden };
+  return { parsed, issues, data, source };
 }
 
 async function readConfigFile(path: string): Promise<string> {
@@ -169,16 +197,23 @@ function flatten(issue: z.core.$ZodIssue): z.core.$ZodIssue[] {
 
 /** "whetstone.yaml:7:3: task.inptu: unknown key (did you mean input?)" */
 function complaint(issue: z.core.$ZodIssue, data: unknown, source: Source): string {
+  const { path, message } = complaintParts(issue, data);
+  const name = path.length === 0 ? 'the configuration' : visible(path.join('.'));
+  return `${where(path, source)}: ${name}: ${message}`;
+}
+
+function complaintParts(
+  issue: z.core.$ZodIssue,
+  data: unknown,
+): { path: string[]; message: string } {
   const path = issue.path.map(String);
   if (issue.code === 'unrecognized_keys') {
     const key = issue.keys[0]!;
     const known = keysAt(path).filter((name) => name !== key);
-    const full = [...path, key];
-    return `${where(full, source)}: ${visible(full.join('.'))}: unknown key${suggestion(key, known)}`;
+    return { path: [...path, key], message: `unknown key${suggestion(key, known)}` };
   }
   const value = path.reduce<unknown>((node, key) => (node as never)?.[key], data);
-  const name = path.length === 0 ? 'the configuration' : visible(path.join('.'));
-  return `${where(path, source)}: ${name}: ${expectation(issue, value)}`;
+  return { path, message: expectation(issue, value) };
 }
 
 /** "expected at least 1, got 0": what an issue says about a value. */

@@ -120,7 +120,8 @@ function classScores(
   });
 }
 
-async function solutionOf(subject: Subject, bench: Bench): Promise<Solution> {
+/** What a subject names, ready to be scored. */
+export async function solutionOf(subject: Subject, bench: Bench): Promise<Solution> {
   if ('prompt' in subject) return { kind: 'text', text: subject.prompt };
   if ('file' in subject) return openFile(subject.file, subject.method, bench);
   const { id, method, result } = subject.run;

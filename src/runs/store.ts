@@ -37,6 +37,7 @@ import {
 } from './rows.ts';
 import * as table from './run-table.ts';
 import { type Database, sqliteDriver } from './sqlite.ts';
+import { createRunQueries, type RunQueries } from './store-queries.ts';
 
 export type {
   BranchOrigin,
@@ -131,6 +132,8 @@ export interface RunStore {
   readonly recordings: RecordingTable;
   /** Comparisons and their cells. */
   readonly comparisons: ComparisonTable;
+  /** What watchers ask, each answer bounded. */
+  readonly queries: RunQueries;
   close(): void;
 }
 
@@ -311,6 +314,7 @@ function createStore(database: Database, path: string): RunStore {
       }),
     recordings: createRecordingTable(database, read),
     comparisons: createComparisonTable(database, { newId: newRunId, read, write: transaction }),
+    queries: createRunQueries(database, read),
     close() {
       clearInterval(timer);
       for (const run of [...own.keys()]) disown(run);

@@ -1,6 +1,6 @@
 /** `whetstone compare`: several methods on the same data, budget and seeds, judged fairly. */
 import { type Command, InvalidArgumentError } from 'commander';
-import { withJson, withSet } from '../options.ts';
+import { withFolder, withJson, withSet } from '../options.ts';
 import { session } from '../session.ts';
 import { showPlan } from '../show-plan.ts';
 
@@ -13,10 +13,11 @@ interface Options {
   readonly retryFailed?: boolean;
   readonly dryRun?: boolean;
   readonly set?: string[];
+  readonly folder?: string;
 }
 
 export function defineCompare(program: Command): void {
-  withJson(withSet(program.command('compare')))
+  withJson(withFolder(withSet(program.command('compare'))))
     .description('compare methods on the same data, budget and seeds')
     .argument('[config]', 'configuration file', 'whetstone.yaml')
     .option('--methods <names>', 'which, as in manual,soft-q (default: all)', commaList)
@@ -39,7 +40,7 @@ async function runCompare(path: string, options: Options): Promise<void> {
       import('../show-comparison.ts'),
     ]);
   const { region, signal, style, width, print, emit } = session();
-  const loaded = await loadConfig(path, { set: options.set });
+  const loaded = await loadConfig(path, options);
   const plan = planOf(loaded, options);
   if (options.dryRun) {
     const { planComparison } = await import('../../runs/plan.ts');

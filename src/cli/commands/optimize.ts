@@ -3,24 +3,25 @@ import type { Command } from 'commander';
 import type { LoadedConfig } from '../../runs/config.ts';
 import type { OptimizeResult } from '../../runs/events.ts';
 import type { Thresholds } from '../../runs/threshold.ts';
-import { withJson, withSet, withThreshold } from '../options.ts';
+import { withFolder, withJson, withSet, withThreshold } from '../options.ts';
 import { session } from '../session.ts';
 import { showPlan } from '../show-plan.ts';
 import { showThresholds } from '../show-thresholds.ts';
 
 interface Options extends Thresholds {
   readonly set?: string[];
+  readonly folder?: string;
   readonly dryRun?: boolean;
 }
 
 export function defineOptimize(program: Command): void {
-  withJson(withSet(withThreshold(program.command('optimize'), 'the test score')))
+  withJson(withFolder(withSet(withThreshold(program.command('optimize'), 'the test score'))))
     .description('find a prompt for the task in a configuration')
     .argument('[config]', 'configuration file', 'whetstone.yaml')
     .option('--dry-run', 'say what it would ask for and cost, and send nothing')
     .action(async (path: string, options: Options) => {
       const { loadConfig } = await import('../../runs/config.ts');
-      const loaded = await loadConfig(path, { set: options.set });
+      const loaded = await loadConfig(path, options);
       if (options.dryRun) {
         const { planRun } = await import('../../runs/plan.ts');
         return showPlan(await planRun(loaded));
