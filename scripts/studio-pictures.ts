@@ -118,7 +118,7 @@ async function askBoth(page: Page): Promise<void> {
 
 /** Nothing is loaded any more, and what was has been drawn. */
 async function settle(page: Page): Promise<void> {
-  await page.waitForFunction(`!document.querySelector('.loading')`);
+  while ((await page.locator('.loading').count()) > 0) await page.waitForTimeout(100);
   await page.waitForTimeout(700);
 }
 

@@ -112,13 +112,22 @@ export function measureOf(name: string): Measure {
   );
 }
 
-/** "qAbsMax" as "Q abs max". */
+const shorts: Readonly<Record<string, string>> = {
+  lm: 'LM',
+  usd: 'US dollars',
+  kl: 'KL',
+  url: 'address',
+  api: 'API',
+};
+
+/** "maxExamples" as "Max examples", "taskLm" as "Task LM". */
 export function sentence(name: string): string {
   const words = name
     .replace(/([a-z0-9])([A-Z])/g, '$1 $2')
-    .replace(/[-_]/g, ' ')
-    .toLowerCase();
-  return words.charAt(0).toUpperCase() + words.slice(1);
+    .split(/[-_\s]/)
+    .map((word) => shorts[word.toLowerCase()] ?? word.toLowerCase());
+  const text = words.join(' ');
+  return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
 export const states: Readonly<

@@ -11,7 +11,7 @@ export interface Curve {
 }
 
 const HEIGHT = 260;
-const [LEFT, RIGHT, TOP, BOTTOM] = [48, 14, 12, HEIGHT - 40];
+const [LEFT, RIGHT, TOP, BOTTOM] = [48, 30, 12, HEIGHT - 40];
 
 export function Curves({ curves }: { curves: readonly Curve[] }) {
   const [box, width] = useWidth<HTMLDivElement>();

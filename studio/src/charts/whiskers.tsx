@@ -1,6 +1,6 @@
 /** A dot for the mean and a line for its 95% interval, one row a method, on a common axis. */
 
-import { interval, share } from '../format.ts';
+import { interval, number, share } from '../format.ts';
 import { useWidth } from '../hooks.ts';
 import { ticks } from './ticks.ts';
 
@@ -29,7 +29,7 @@ export function Whiskers({ rows }: { rows: readonly Whisker[] }) {
             <g key={mark}>
               <line className="grid" x1={x(mark)} x2={x(mark)} y1={0} y2={height - 22} />
               <text className="tick" x={x(mark)} y={height - 6} textAnchor="middle">
-                {Math.round(mark * 100)}%
+                {number(mark * 100)}%
               </text>
             </g>
           ))}

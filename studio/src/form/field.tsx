@@ -66,10 +66,10 @@ function Labelled({ field, form, isInline = false, children }: LabelledProps) {
       {children(described)}
       <small id={`${id}-about`}>
         {problem !== undefined && <span className="bad-text">{problem}. </span>}
-        {field.about}
+        {field.about === '' ? '' : `${field.about.replace(/\.$/, '')}. `}
         {field.initial !== undefined &&
           field.kind !== 'switch' &&
-          ` Otherwise: ${shown(field.initial)}.`}
+          `Otherwise: ${shown(field.initial)}.`}
       </small>
     </div>
   );

@@ -183,7 +183,7 @@ function RunList({ runs, chosen, choose }: ListProps) {
                 <span className="muted">not measured yet</span>
               )}
             </td>
-            <td>
+            <td className={run.spark.length < 2 ? 'nothing' : undefined}>
               <Sparkline values={run.spark} />
             </td>
             <td className="prompt-cell">
@@ -200,7 +200,7 @@ function RunList({ runs, chosen, choose }: ListProps) {
                 <small className="muted"> reward {number(run.bestReward)}</small>
               )}
             </td>
-            <td>
+            <td className="figure-cell">
               <time dateTime={run.started} title={moment(run.started)}>
                 {ago(run.started, now)}
               </time>
@@ -218,7 +218,7 @@ function Progress({ run }: { run: RunSummary }) {
     <small className="block">
       <progress value={run.spent} max={1} aria-label="Share of the budget that is spent" />{' '}
       {run.secondsLeft !== undefined && (
-        <span className="muted">{duration(run.secondsLeft)} left</span>
+        <span className="muted nowrap">{duration(run.secondsLeft)} left</span>
       )}
     </small>
   );

@@ -1,8 +1,11 @@
 /** How the best prompt came to be: each better one, with what changed word by word. */
 import type { LineageEntry } from '../../../src/server/contract.ts';
-import { wordDiff } from '../diff.ts';
+import { kinship, wordDiff } from '../diff.ts';
 import { number } from '../format.ts';
 import { ModelText } from './bits.tsx';
+
+/** Of prompts that share fewer words, the newer one stands whole: marks would tell nothing. */
+const RELATED = 0.34;
 
 export function Lineage({ entries }: { entries: readonly LineageEntry[] }) {
   if (entries.length === 0) return <p className="muted">No prompt has been the best yet.</p>;
@@ -16,10 +19,12 @@ export function Lineage({ entries }: { entries: readonly LineageEntry[] }) {
             <span className="muted">
               step {step} · reward {number(reward)}
             </span>
-            {before === undefined ? (
-              <ModelText text={prompt} />
-            ) : (
+            {before !== undefined && kinship(before, prompt) >= RELATED ? (
               <Diff before={before} after={prompt} />
+            ) : (
+              <p>
+                <ModelText text={prompt} />
+              </p>
             )}
           </li>
         ))}

@@ -5,7 +5,7 @@ import { ModelText, ScoreCell, TableFrame } from './bits.tsx';
 export function Results({ rows }: { rows: readonly ResultRow[] }) {
   return (
     <TableFrame label="Results">
-      <table className="results">
+      <table className="results cards">
         <thead>
           <tr>
             <th scope="col">What</th>
@@ -21,10 +21,10 @@ export function Results({ rows }: { rows: readonly ResultRow[] }) {
               <td>
                 <ModelText text={prompt} />
               </td>
-              <td>
+              <td data-label="Validation">
                 <ScoreCell score={validation} />
               </td>
-              <td>
+              <td data-label="Sealed test">
                 <ScoreCell score={test} />
               </td>
             </tr>
