@@ -1,7 +1,8 @@
 /**
  * A run as it goes: its detail and series are loaded once, then the server's events are added. The
  * browser reconnects by itself and tells the server the last event that it saw; what comes twice is
- * dropped by its number. Events are taken up together, at most ten times a second.
+ * dropped by its number. Events are taken up together, at most ten times a second. A page that nobody
+ * sees holds no connection, of which a browser has few, and catches up when it is seen again.
  */
 import { useCallback, useEffect, useRef, useState } from 'react';
 import type { Episode, LogEntry, RunDetail, RunState, Series } from '../../src/server/contract.ts';
@@ -10,8 +11,10 @@ import { append, type Track, thin, trackOf, valuesOf } from './thin.ts';
 
 /** Points of a chart; twice as many are let grow before they are thinned again. */
 const POINTS = 800;
+/** After which a stream that was refused is asked for again. */
+const AGAIN_MS = 5000;
 
-export type Connection = 'connecting' | 'live' | 'lost' | 'closed';
+export type Connection = 'connecting' | 'live' | 'lost';
 
 export interface LiveRun {
   readonly detail: RunDetail;
@@ -41,7 +44,10 @@ export function useLiveRun(id: string): Live {
     const abort = new AbortController();
     let source: EventSource | undefined;
     let timer: ReturnType<typeof setTimeout> | undefined;
+    let again: ReturnType<typeof setTimeout> | undefined;
     let waiting: LogEntry[] = [];
+    let lastSeq: number | undefined;
+    let state: RunState | undefined;
     if (shown.current !== id) setRun(undefined);
     shown.current = id;
 
@@ -57,34 +63,52 @@ export function useLiveRun(id: string): Live {
         (detail) => setRun((before) => before && { ...before, detail }),
         () => undefined,
       );
-    const follow = (after: number) => {
-      source = new EventSource(api.stream(id, after));
-      source.onopen = () => setConnection('live');
-      source.onerror = () =>
-        setConnection(source?.readyState === EventSource.CLOSED ? 'closed' : 'lost');
-      source.addEventListener('run', (message) => {
-        waiting.push(JSON.parse((message as MessageEvent<string>).data) as LogEntry);
+    const leave = () => {
+      source?.close();
+      source = undefined;
+      clearTimeout(again);
+    };
+    const follow = () => {
+      leave();
+      if (lastSeq === undefined || document.visibilityState === 'hidden') return;
+      const opened = new EventSource(api.stream(id, lastSeq));
+      source = opened;
+      opened.onopen = () => setConnection('live');
+      opened.onerror = () => {
+        // Where the server cannot be reached the browser tries again; where it refuses, nobody does.
+        setConnection('lost');
+        if (opened.readyState === EventSource.CLOSED) again = setTimeout(follow, AGAIN_MS);
+      };
+      opened.addEventListener('run', (message) => {
+        const entry = JSON.parse((message as MessageEvent<string>).data) as LogEntry;
+        lastSeq = Math.max(lastSeq ?? 0, entry.seq);
+        waiting.push(entry);
         timer ??= setTimeout(takeUp, 100);
       });
-      source.addEventListener('state', (message) => {
-        const state = JSON.parse((message as MessageEvent<string>).data) as RunState;
-        setRun((before) => before && { ...before, detail: { ...before.detail, state } });
+      opened.addEventListener('state', (message) => {
+        const told = JSON.parse((message as MessageEvent<string>).data) as RunState;
+        if (told === state) return;
+        state = told;
+        setRun((before) => before && { ...before, detail: { ...before.detail, state: told } });
         refresh();
       });
     };
+    document.addEventListener('visibilitychange', follow);
     Promise.all([api.run(id, abort.signal), api.series(id, POINTS, abort.signal)]).then(
       ([detail, series]) => {
         if (abort.signal.aborted) return;
         setError(undefined);
         const { validation } = series;
         setRun({ detail, track: trackOf(series), validation, lastSeq: detail.lastSeq });
-        follow(detail.lastSeq);
+        ({ lastSeq, state } = detail);
+        follow();
       },
       (failure: Error) => !abort.signal.aborted && setError(failure),
     );
     return () => {
       abort.abort();
-      source?.close();
+      document.removeEventListener('visibilitychange', follow);
+      leave();
       clearTimeout(timer);
     };
   }, [id, turn]);

@@ -112,7 +112,6 @@ function Connected({ connection }: Pick<Live, 'connection'>) {
     connecting: 'connecting …',
     live: 'live',
     lost: 'connection lost, trying again …',
-    closed: 'connection closed',
   };
   return (
     <span className={`connection connection-${connection}`} role="status">
