@@ -16,7 +16,7 @@ import { type TinyTask, tinyTask } from './tiny-task.ts';
 
 const chromium = findChromium();
 /** This machine may be shared by many: waits are long, and end as soon as they can. */
-const LONG = 120_000;
+const LONG = 90_000;
 
 describe.skipIf(chromium === undefined)(
   `the studio in Chromium${chromium ? '' : ' (none on PATH: apt-get install chromium)'}`,
@@ -99,7 +99,7 @@ describe.skipIf(chromium === undefined)(
 
       await text.fill(settings({ name: 'manual' }, { minutes: 5 }));
       await page.getByLabel('Method', { exact: true }).selectOption('policy-gradient');
-      await page.getByLabel('Minutes').fill('4');
+      await page.getByRole('spinbutton', { name: 'Minutes' }).fill('4');
       const now = await text.inputValue();
       expect(now).toContain('policy-gradient');
       expect(now).toMatch(/"?minutes"?: 4/);
@@ -110,7 +110,7 @@ describe.skipIf(chromium === undefined)(
 
     it('shows it learn: the loop, the charts, their table', { timeout: LONG }, async () => {
       await state('Running');
-      await page.getByText('live', { exact: true }).waitFor();
+      await page.locator('.connection-live').waitFor();
       await page
         .getByRole('heading', { name: /How well it did \(reward\)/ })
         .first()
@@ -164,7 +164,7 @@ describe.skipIf(chromium === undefined)(
 
     it('answers in the playground, beside gold', { timeout: LONG }, async () => {
       await page.getByRole('link', { name: 'Try it' }).click();
-      await page.getByLabel('Second prompt').fill('it was');
+      await page.getByLabel('Second prompt, to compare').fill('it was');
       await page.getByRole('button', { name: 'Ask the model' }).click();
       await page.getByRole('heading', { name: 'Answers' }).waitFor();
       await page.getByLabel(/Only where the answers differ/).uncheck();
@@ -289,7 +289,7 @@ describe.skipIf(chromium === undefined)(
       const further = page.getByRole('button', { name: 'Further ones' });
       const shown: string[] = [];
       for (let at = 0; ; at++) {
-        await page.getByText(new RegExp(`^${20 * at + 1} to `)).waitFor();
+        await page.getByText(new RegExp(`^${10 * at + 1} to `)).waitFor();
         shown.push((await page.getByRole('region', { name: 'Best prompts' }).textContent()) ?? '');
         if (await further.isDisabled()) break;
         await further.click();

@@ -97,13 +97,20 @@ function Editor({ schema, initial, isComparison }: EditorProps) {
         )}
       </div>
       <div className="editor-side">
+        <Plan {...answer} />
+        <Start
+          schema={schema}
+          yaml={yaml}
+          several={several}
+          isRight={answer.isCurrent && problems.size === 0}
+        />
         <Card title="The same as a file (YAML)">
           <label>
             <span className="hidden">Configuration as YAML</span>
             <textarea
               className="yaml"
               spellCheck={false}
-              rows={Math.min(32, Math.max(12, yaml.split('\n').length + 1))}
+              rows={Math.min(24, Math.max(12, yaml.split('\n').length + 1))}
               value={yaml}
               onChange={(event) => setYaml(event.target.value)}
             />
@@ -112,13 +119,6 @@ function Editor({ schema, initial, isComparison }: EditorProps) {
             Paths in it are relative to the folder that the studio was started in.
           </small>
         </Card>
-        <Plan {...answer} />
-        <Start
-          schema={schema}
-          yaml={yaml}
-          several={several}
-          isRight={answer.isCurrent && problems.size === 0}
-        />
       </div>
     </div>
   );

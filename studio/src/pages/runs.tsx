@@ -188,7 +188,7 @@ function RunList({ runs, chosen, choose }: ListProps) {
             </td>
             <td className="prompt-cell">
               {run.error !== undefined ? (
-                <span className="bad-text">
+                <span className="bad-text clamp">
                   <ModelText text={run.error} />
                 </span>
               ) : run.bestPrompt === undefined ? (

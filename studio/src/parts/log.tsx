@@ -210,6 +210,8 @@ function gist(event: LogEntry['event']): string {
     const { score } = (event.validation ?? {}) as { score?: number };
     return `${score === undefined ? '' : share(score)} “${text('prompt') ?? ''}”`;
   }
+  if (event.kind === 'start') return `${text('method') ?? ''} on ${text('task') ?? ''}`;
+  if (event.kind === 'result') return `“${text('prompt') ?? ''}”`;
   return text('message') ?? text('phase') ?? text('prompt') ?? JSON.stringify(event);
 }
 

@@ -6,7 +6,7 @@ import { useLoaded } from '../hooks.ts';
 import { hrefOf } from '../router.ts';
 import { Failure, Loading, ModelText, ScoreCell, TableFrame } from './bits.tsx';
 
-const PAGE = 20;
+const PAGE = 10;
 
 export function Prompts({ run, version }: { run: string; version: string }) {
   const [offset, setOffset] = useState(0);
