@@ -62,7 +62,7 @@ async function takeAll(browser: Browser, launch: string): Promise<void> {
         await shoot(page, path, width);
         console.log(path);
         if (values.docs && name === 'run' && width === 1280 && colorScheme === 'light') {
-          await page.setViewportSize({ width, height: 900 });
+          await page.setViewportSize({ width, height: 1300 });
           await settle(page);
           await page.screenshot({ path: join('docs', 'studio.png') });
         }
@@ -108,12 +108,17 @@ async function ask(page: Page): Promise<void> {
   if (!(await button.isVisible())) return;
   await page.getByLabel('Second prompt').fill('Sentiment:');
   await button.click();
-  await page.getByRole('heading', { name: 'Answers' }).waitFor({ timeout: 120_000 });
+  await answered(page);
 }
 
 async function askBoth(page: Page): Promise<void> {
   await page.getByRole('button', { name: 'Answer with both prompts' }).click();
-  await page.getByLabel(/Only where/).waitFor({ timeout: 120_000 });
+  await answered(page);
+}
+
+/** Answers, or why there are none. */
+async function answered(page: Page): Promise<void> {
+  await page.locator('.examples, .check, .note-bad').last().waitFor({ timeout: 180_000 });
 }
 
 /** Nothing is loaded any more, and what was has been drawn. */

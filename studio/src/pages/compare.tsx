@@ -134,7 +134,9 @@ function Compared({ comparison }: { comparison: ComparisonDetail }) {
         <Curves
           curves={comparison.curves.map((curve) => ({ ...curve, look: look(curve.method) }))}
         />
-        <CurveTable curves={comparison.curves} />
+        {comparison.curves.some(({ points }) => points.length > 0) && (
+          <CurveTable curves={comparison.curves} />
+        )}
       </Card>
       <Pairs pairs={comparison.pairs} />
       <Cells comparison={comparison} />
