@@ -105,6 +105,7 @@ function contextOf(environment: Environment): MethodContext {
     propose: refuse,
     createPolicy: refuse,
     policyLm: refuse,
+    scorer: refuse,
     reads: ['description', 'examples'],
     warn: () => {},
     signal: undefined,

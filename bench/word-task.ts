@@ -48,6 +48,7 @@ export function softQ(
     budget: new Budget({}, () => 0),
     pool: new CandidatePool(),
     policyLm: async () => lm,
+    scorer: () => environment,
     reads: ['description', 'examples'] as const,
     createPolicy: (o: object) => Policy.create(lm, actions, '', { ...o, rng: rng.fork('policy') }),
     warn,

@@ -3,11 +3,13 @@ import { type SpawnSyncReturns, spawnSync } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { evaluate } from '../src/runs/evaluate.ts';
 import type { OptimizeResult } from '../src/runs/events.ts';
 import { optimize } from '../src/runs/optimize.ts';
 import { openStore } from '../src/runs/store.ts';
 import { answer, write } from '../src/runs/write.ts';
 import { packageRoot } from '../src/util/package-root.ts';
+import { formats, type ProviderServer, startServer } from './support/provider-server.ts';
 import { type TinyTask, tinyTask } from './tiny-task.ts';
 
 const built = join(packageRoot(), 'dist', 'src', 'cli', 'main.js');
@@ -132,6 +134,64 @@ describe('write', () => {
     const plain = task.load(...set.filter((s) => !s.startsWith('task.')), 'budget.evaluations=600');
     await expect(optimize(await plain, { store: await openStore() })).rejects.toThrow(
       'no train example has a conversation',
+    );
+  });
+});
+
+describe('a task LM behind an API', () => {
+  const told = { conversations: 0 };
+  let server: ProviderServer;
+  let result: OptimizeResult;
+  beforeAll(async () => {
+    const format = formats.find(({ provider }) => provider === 'openai-compatible')!;
+    server = await startServer(format, ({ messages }) => {
+      const text = messages.map(({ content }) => content).join('\n');
+      if (/is it warm|film was loud/.test(text)) told.conversations++;
+      // Right where the prompt names the food, which every text does once.
+      const [food, very] = [/food/g, /very /g].map((word) => text.match(word)?.length ?? 0);
+      const isPositive = very! % 2 === 1;
+      return { text: isPositive === food! > 1 ? 'positive' : 'negative' };
+    });
+    result = await optimize(await task.load(...set, ...api()), { store: await openStore() });
+  });
+  afterAll(() => server.close());
+  /** The one line that is another. */
+  const api = () => [
+    `taskLm={ provider: openai-compatible, model: m, baseUrl: "${server.baseUrl}" }`,
+  ];
+
+  it('trains the policy of the same configuration, and reads no conversation itself', async () => {
+    expect(result).toMatchObject({ kindOfResult: 'policy', metric: 'label-match' });
+    expect(result.test.examples).toBe(12);
+    expect(result.ledger!.calls).toBeGreaterThan(50);
+    expect(told.conversations).toBe(0);
+  });
+
+  it('scores the same when it is opened from its files', async () => {
+    const run = (await openStore()).getRun(result.runId);
+    const again = await evaluate(await task.load(...set, ...api()), {
+      subject: { run },
+      split: 'test',
+    });
+    expect(again.score).toBeCloseTo(result.test.score, 9);
+  });
+
+  it('answers with the prompt that is written for the conversation', async () => {
+    const context = { conversation: [{ role: 'user', content: 'is it warm' }], input: 'so late' };
+    const asked = server.asked.length;
+    const run = (await openStore()).getRun(result.runId);
+    const answered = await answer({ run, context: context as never });
+    expect(['negative', 'positive']).toContain(answered.answer);
+    const [question] = server.asked.slice(asked);
+    const sent = question!.messages.map(({ content }) => content).join('\n');
+    expect(sent).toContain(answered.prompt);
+    expect(sent).toContain('so late');
+  });
+
+  it('is refused where the policy LM is behind an API, too', async () => {
+    const loaded = await task.load(...set, ...api(), 'policyLm=openai:gpt-4o-mini');
+    await expect(optimize(loaded, { store: await openStore() })).rejects.toThrow(
+      /method grpo cannot be used here: it trains the policy LM, which is behind an API; take a local one; methods that can: manual/,
     );
   });
 });

@@ -129,6 +129,7 @@ export function tinyContext(
       throw new Error('this context has no policy');
     },
     policyLm: async () => taskLm,
+    scorer: () => environment,
     reads: ['description', 'examples'],
     warn: () => {},
     signal: undefined,

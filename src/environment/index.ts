@@ -11,12 +11,20 @@ export { GradedAnswers } from './graded-answers.ts';
 export { type Layout, layoutOf, type Prompt } from './layout.ts';
 export { TaskLmPrograms } from './programs.ts';
 export { PromptGradient, type PromptSlope, type SlopeOptions } from './prompt-gradient.ts';
-export { answerScores, restrict, scoreOf, type TextAnswers } from './prompt-score.ts';
+export {
+  answerScores,
+  joined,
+  restrict,
+  type ScorePart,
+  scoreOf,
+  type TextAnswers,
+} from './prompt-score.ts';
 export type { AnsweredExample, PromptScorer } from './prompt-scorer.ts';
 export { noRecorder, packDoubles, type Recorder, unpackDoubles } from './recorder.ts';
 export {
   AnswerMemory,
   readable,
+  requestOf,
   TextEnvironment,
   type TextEnvironmentOptions,
 } from './text-environment.ts';

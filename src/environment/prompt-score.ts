@@ -73,6 +73,47 @@ export function scoreOf(
   };
 }
 
+/** A score, and which of all examples its own were. */
+export interface ScorePart {
+  readonly score: PromptScore;
+  readonly places: readonly number[];
+}
+
+/** One score of all examples from those of different prompts on parts of them. */
+export function joined(parts: readonly ScorePart[]): PromptScore {
+  const rows = parts
+    .flatMap(({ score, places }) => score.examples.map((own, i) => ({ e: places[own]!, score, i })))
+    .sort((a, b) => a.e - b.e);
+  const rewards = rows.map(({ score, i }) => score.rewards[i]!);
+  const isText = parts.some(({ score }) => score.text !== undefined);
+  const hits = isText ? rows.map(({ score, i }) => score.text!.scores[i]!) : undefined;
+  const predicted = isText ? [] : rows.map(({ score, i }) => score.predicted[i]!);
+  const right = parts.reduce((sum, { score }) => sum + score.accuracy * score.examples.length, 0);
+  const mean = (values: readonly number[]) => values.reduce((a, b) => a + b, 0) / values.length;
+  return {
+    reward: mean(rewards),
+    accuracy: hits ? mean(hits) : Math.round(right) / rows.length,
+    examples: rows.map(({ e }) => e),
+    rewards,
+    predicted,
+    scores: Float32Array.from(
+      rows.flatMap(({ score, i }) => {
+        const C = score.scores.length / score.examples.length;
+        return [...score.scores.subarray(i * C, (i + 1) * C)];
+      }),
+    ),
+    ...(hits
+      ? {
+          text: {
+            outputs: rows.map(({ score, i }) => score.text!.outputs[i]!),
+            scores: hits,
+            failed: parts.reduce((sum, { score }) => sum + score.text!.failed, 0),
+          },
+        }
+      : {}),
+  };
+}
+
 /** The same score over those of its examples alone that `counts` says yes to. */
 export function restrict(
   score: PromptScore,

@@ -12,7 +12,7 @@ import {
   type TextModel,
   type TextRequest,
 } from '../providers/text-model.ts';
-import { renderMessages } from '../tasks/message-template.ts';
+import { type MessageValues, renderMessages } from '../tasks/message-template.ts';
 import type { Answer, Metric } from '../tasks/metrics/metric.ts';
 import type { TextExample, TextTask } from '../tasks/task.ts';
 import type { Grade, GradedAnswers } from './graded-answers.ts';
@@ -31,6 +31,8 @@ export interface TextEnvironmentOptions {
   readonly graded?: GradedAnswers | undefined;
   /** Examples of one block. @default 8 */
   readonly blockSize?: number;
+  /** Indices of examples that are asked for together, each once: a block holds such alone. @default all */
+  readonly together?: readonly (readonly number[])[] | undefined;
   readonly signal?: AbortSignal | undefined;
   /** Told of answers that did not come or could not be judged. */
   readonly onFailures?: ((failures: readonly AnswerFailure[]) => void) | undefined;
@@ -61,10 +63,9 @@ export class TextEnvironment implements PromptScorer {
   private readonly options: TextEnvironmentOptions;
   private readonly memory: AnswerMemory;
   private readonly blocks: readonly (readonly number[])[];
-  private readonly decoding: Pick<TextRequest, 'maxTokens' | 'temperature' | 'stop'>;
 
   constructor(options: TextEnvironmentOptions) {
-    const { task, examples, blockSize = 8 } = options;
+    const { task, examples, blockSize = 8, together = [[...examples.keys()]] } = options;
     if (examples.length === 0) {
       throw new ConfigError(`task ${task.name}: there are no examples to score on`);
     }
@@ -72,12 +73,11 @@ export class TextEnvironment implements PromptScorer {
     this.task = task;
     this.examples = examples;
     this.memory = options.memory ?? new AnswerMemory();
-    const indices = examples.map((_, e) => e);
-    this.blocks = Array.from({ length: Math.ceil(examples.length / blockSize) }, (_, b) =>
-      indices.slice(b * blockSize, (b + 1) * blockSize),
+    this.blocks = together.flatMap((group) =>
+      Array.from({ length: Math.ceil(group.length / blockSize) }, (_, b) =>
+        group.slice(b * blockSize, (b + 1) * blockSize),
+      ),
     );
-    const { maxAnswerTokens: maxTokens, stop } = task;
-    this.decoding = { maxTokens, temperature: 0, ...(stop ? { stop } : {}) };
   }
 
   get blockCount(): number {
@@ -141,9 +141,7 @@ export class TextEnvironment implements PromptScorer {
   ): Promise<void> {
     const { taskLm, signal, metric, graded } = this.options;
     const requests = pairs.map(({ text, e }): TextRequest => {
-      const { input, question, conversation } = this.examples[e]!;
-      const values = { prompt: text, input, question, conversation };
-      return { messages: renderMessages(this.task.template, values), ...this.decoding };
+      return requestOf(this.task, { prompt: text, ...this.examples[e]! });
     });
     const settings: CompleteOptions = {
       signal,
@@ -196,8 +194,9 @@ export class TextEnvironment implements PromptScorer {
 
   /** All that decides an answer but the example. */
   private place(text: string): string {
-    const { template } = this.task;
-    return JSON.stringify([this.options.taskLm.key, template.source, this.decoding, text]);
+    const { template, maxAnswerTokens, stop } = this.task;
+    const { key } = this.options.taskLm;
+    return JSON.stringify([key, template.source, maxAnswerTokens, stop ?? [], text]);
   }
 
   private known(text: string, e: number): Judged | undefined {
@@ -236,6 +235,20 @@ export class TextEnvironment implements PromptScorer {
       },
     };
   }
+}
+
+/** How a task's example is asked with a prompt. */
+export function requestOf(task: TextTask, { prompt, input, ...own }: MessageValues): TextRequest {
+  const { template, maxAnswerTokens: maxTokens, stop } = task;
+  const { question, conversation } = own;
+  // Where labels are asked for, the conversation is the policy's alone, whoever answers.
+  const shown = task.labelWords ? {} : { conversation };
+  return {
+    messages: renderMessages(template, { prompt, input, question, ...shown }),
+    maxTokens,
+    temperature: 0,
+    ...(stop ? { stop } : {}),
+  };
 }
 
 /** Answers by place (task LM, template, decoding, prompt) and example; the oldest places make room. */

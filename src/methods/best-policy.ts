@@ -6,7 +6,7 @@
  */
 import type { Parameters } from '../tensor/index.ts';
 import { type JudgedContext, judgedContexts } from './contexts.ts';
-import type { MethodContext } from './method.ts';
+import type { WriterContext } from './method.ts';
 import { likeliest, type OpenPolicy } from './written-prompts.ts';
 
 export interface BestState {
@@ -27,7 +27,7 @@ export class BestPolicy {
   private readonly contexts: readonly JudgedContext[];
   private looked: Parameters | undefined;
 
-  constructor(context: MethodContext, policy: OpenPolicy) {
+  constructor(context: WriterContext, policy: OpenPolicy) {
     this.policy = policy;
     this.contexts = judgedContexts(context, policy.recipe, context.validation);
   }
@@ -59,9 +59,13 @@ export class BestPolicy {
     let examples = 0;
     for (const [c, context] of contexts.entries()) {
       const [score] = await context.judge([{ text: prompts[c]!.text }]);
-      sum += score!.reward * context.examples.length;
-      examples += context.examples.length;
+      // Of answers in text some may not have come.
+      const { length } = score!.examples;
+      if (length === 0) continue;
+      sum += score!.reward * length;
+      examples += length;
     }
+    if (examples === 0) return;
     this.latest = { reward: sum / examples };
     if (this.latest.reward <= this.best) return;
     this.best = this.latest.reward;

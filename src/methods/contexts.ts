@@ -2,10 +2,10 @@
  * Examples by what a policy reads for them. It writes one prompt for all that have the same context,
  * and that prompt is judged on all of them: their keys and values are kept, a context's together.
  */
-import type { Environment, Prompt, PromptScore } from '../environment/index.ts';
+import type { Prompt, PromptScore, PromptScorer } from '../environment/index.ts';
 import type { ChatMessage } from '../models/chat-template.ts';
-import type { Example } from '../tasks/task.ts';
-import type { MethodContext } from './method.ts';
+import type { AnyExample } from '../tasks/task.ts';
+import type { WriterContext } from './method.ts';
 import { messagesOf, type OwnContext, type WriterRecipe } from './writer-recipe.ts';
 
 /** A context, and the examples that have it, by index. */
@@ -37,9 +37,9 @@ export interface JudgedContext extends SharedContext {
 
 /** Contexts of examples, with an environment of their own that counts into the budget. */
 export function judgedContexts(
-  context: MethodContext,
+  context: WriterContext,
   recipe: WriterRecipe,
-  examples: readonly Example[],
+  examples: readonly AnyExample[],
 ): JudgedContext[] {
   const contexts = byContext(recipe, examples);
   const together = contexts.map((one) => one.examples);
@@ -55,7 +55,7 @@ export function judgedContexts(
 }
 
 /** The block of each example. */
-function blocksByExample(environment: Environment): number[] {
+function blocksByExample(environment: PromptScorer): number[] {
   const out: number[] = [];
   for (let block = 0; block < environment.blockCount; block++) {
     for (const e of environment.examplesOf(block)) out[e] = block;

@@ -23,8 +23,9 @@ import {
 import { type Advantages, isFlat } from './advantages.ts';
 import type { GrpoOptions } from './grpo-options.ts';
 import { humanCandidates } from './human-prompts.ts';
-import type { MethodContext } from './method.ts';
+import type { WriterContext } from './method.ts';
 import { objectives } from './objectives.ts';
+import { finite } from './policy-loop.ts';
 import { readPromptsFile } from './prompts-file.ts';
 import { type DrawState, type DrawSubjects, readsEach, type Subject } from './subjects.ts';
 import { warmStart } from './warm-start.ts';
@@ -70,7 +71,7 @@ export interface CourseState {
 
 /** The state of one training. */
 export class Course {
-  private readonly context: MethodContext;
+  private readonly context: WriterContext;
   private readonly options: GrpoOptions;
   private readonly writer: PromptWriter;
   private readonly draw: DrawSubjects;
@@ -81,7 +82,7 @@ export class Course {
   private reference: Parameters;
 
   constructor(
-    context: MethodContext,
+    context: WriterContext,
     options: GrpoOptions,
     { writer, draw }: { writer: PromptWriter; draw: DrawSubjects },
   ) {
@@ -197,10 +198,9 @@ export class Course {
     for (const [g, { reading, judge }] of subjects.entries()) {
       const prompts = written[g]!.filter(({ text }) => text !== '');
       const scores = prompts.length > 0 ? await judge(prompts.map(({ text }) => ({ text }))) : [];
-      // An empty prompt is no answer to what was asked: it fares as the worst did.
-      const least = scores.reduce((a, { reward }) => Math.min(a, reward), scores[0]?.reward ?? 0);
       const judged = written[g]!.map((w) => ({ written: w, score: scores[prompts.indexOf(w)] }));
-      groups.push({ reading, judged, rewards: judged.map(({ score }) => score?.reward ?? least) });
+      const rewards = finite(judged.map(({ score }) => score?.reward ?? Number.NaN));
+      groups.push({ reading, judged, rewards });
     }
     return groups;
   }

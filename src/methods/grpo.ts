@@ -23,7 +23,7 @@ import { type Made, refuseMisfit } from './fits.ts';
 import { Course, type CourseState } from './grpo-course.ts';
 import { grpoOptions } from './grpo-options.ts';
 import { earlierLora } from './lora-file.ts';
-import { method } from './method.ts';
+import { anyTaskLm, method, type WriterContext, type WriterHost } from './method.ts';
 import { stepEvaluations } from './policy-loop.ts';
 import { eachContext, readsEach, wholeTask } from './subjects.ts';
 import type { WriterRecipe } from './writer-recipe.ts';
@@ -36,12 +36,12 @@ export const grpo = method({
   name: 'grpo',
   summary: 'LoRA on a policy LM that writes prompts in words, trained by GRPO, RLOO or REINFORCE.',
   options: grpoOptions,
-  needs: { policyLm: true },
+  needs: { taskLm: anyTaskLm, policyLm: true },
   leastEvaluations: (o, task) => stepEvaluations({ ...o, batchSize: o.groups * o.groupSize }, task),
-  async open(path, context) {
-    return policySolution(context, await openPolicy(path, await context.policyLm()));
+  async open(path, host: WriterHost) {
+    return policySolution(host, await openPolicy(path, await host.policyLm()));
   },
-  async *run(context, o) {
+  async *run(context: WriterContext, o) {
     const lm = await context.policyLm();
     const lora = { rank: o.rank, alpha: o.alpha, layers: o.layers };
     const writer = await PromptWriter.open(lm, { ...o, lora, rng: context.rng.fork('adapter') });

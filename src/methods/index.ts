@@ -49,6 +49,7 @@ export {
   type PromptContext,
   type SolutionContext,
   type StepReport,
+  type WriterHost,
 } from './method.ts';
 export { promptOf } from './policy-loop.ts';
 export {

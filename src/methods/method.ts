@@ -53,24 +53,33 @@ export interface PromptContext {
   restore?(): unknown;
 }
 
+/** What a method may count on that trains the LM which writes: its weights are open, the task LM is any. */
+export interface WriterContext extends PromptContext {
+  /** Hands in a solution that is no text; the run chooses among these too. */
+  propose(solution: TensorSolution): void;
+  /** The LM that writes prompts, for methods that train it by themselves. */
+  policyLm(): Promise<LanguageModel>;
+  /** Scores examples as they are reported, in float32; what it computes is not counted. */
+  scorer(examples: readonly AnyExample[]): PromptScorer;
+  /** What a policy that writes in words reads. */
+  readonly reads: readonly ContextPart[];
+  /** Keeps files beside the result, such as a policy's weights; `save` gets a folder, returns the files. */
+  keep?(save: (folder: string) => Promise<readonly string[]>): Promise<void>;
+}
+
+/** What a policy that writes prompts needs to be scored. */
+export type WriterHost = Pick<WriterContext, 'policyLm' | 'scorer'>;
+
 /** What a method may count on where the task LM is open: token ids, logits, gradients. */
-export interface MethodContext extends PromptContext {
+export interface MethodContext extends WriterContext {
   readonly task: Task;
   readonly environment: Environment;
   environmentWith(template: string, options?: OtherEnvironment): Environment;
   readonly validation: readonly Example[];
   readonly taskLm: LanguageModel;
   readonly reward: RewardFunction;
-  /** Hands in a solution that is no text; the run chooses among these too. */
-  propose(solution: TensorSolution): void;
   /** A fresh policy over the task LM's vocabulary, reading the task's description. */
   createPolicy(options: Omit<PolicyOptions, 'rng'>): Promise<Policy>;
-  /** The LM that writes prompts, for methods that train it by themselves. */
-  policyLm(): Promise<LanguageModel>;
-  /** What a policy that writes in words reads. */
-  readonly reads: readonly ContextPart[];
-  /** Keeps files beside the result, such as a policy's weights; `save` gets a folder, returns the files. */
-  keep?(save: (folder: string) => Promise<readonly string[]>): Promise<void>;
 }
 
 /** True where the task LM is open; else words are all that there is. */
@@ -88,7 +97,7 @@ export const anyTaskLm: readonly LmKind[] = ['causal', 'masked', 'text'];
 export const openTaskLms: readonly LmKind[] = ['causal', 'masked'];
 
 /** What a tensor needs to be scored. */
-export type SolutionContext = Pick<MethodContext, 'task' | 'taskLm' | 'reward' | 'policyLm'>;
+export type SolutionContext = WriterHost & Pick<MethodContext, 'task' | 'taskLm' | 'reward'>;
 
 export interface StepReport {
   readonly step: number;

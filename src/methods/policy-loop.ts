@@ -98,6 +98,13 @@ export async function scoreEpisodes(
   });
 }
 
+/** Rewards where some are none: an empty prompt, or one whose answers did not come, fares as the worst did. */
+export function finite(rewards: readonly number[]): number[] {
+  const known = rewards.filter(Number.isFinite);
+  const least = known.length > 0 ? Math.min(...known) : 0;
+  return rewards.map((reward) => (Number.isFinite(reward) ? reward : least));
+}
+
 /** z = (R − mean) / (σ + 1e-4), population deviation; zeros when all rewards are alike. */
 export function standardise(rewards: readonly number[]): { z: number[]; deviation: number } {
   // Said apart, because the rounding of the mean would leave a deviation of 1e-15.

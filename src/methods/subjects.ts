@@ -7,7 +7,7 @@ import { ConfigError } from '../errors.ts';
 import { drawExamples, ownParts, type PromptWriter } from '../policy/index.ts';
 import type { Rng } from '../util/rng.ts';
 import { judgedContexts } from './contexts.ts';
-import type { MethodContext } from './method.ts';
+import type { WriterContext } from './method.ts';
 import { minibatch } from './policy-loop.ts';
 import { messagesOf, type WriterRecipe } from './writer-recipe.ts';
 
@@ -39,13 +39,13 @@ export interface DrawOptions {
 }
 
 /** True where a policy reads what differs from one example to the next. */
-export function readsEach({ reads }: Pick<MethodContext, 'reads'>): boolean {
+export function readsEach({ reads }: Pick<WriterContext, 'reads'>): boolean {
   return ownParts(reads).length > 0;
 }
 
 /** The task, with some of its examples drawn anew each time: one prompt for all inputs. */
 export function wholeTask(
-  context: MethodContext,
+  context: WriterContext,
   recipe: WriterRecipe,
   { writer, examplesPerStep }: DrawOptions,
 ): DrawSubjects {
@@ -67,12 +67,13 @@ export function wholeTask(
 }
 
 /**
- * The contexts of the train examples: a prompt for this very input. Each label's examples come up as
+ * The contexts of the train examples: a prompt for this very input. Each label's examples (where there are
+ * labels) come up as
  * often as another's, so that no step pulls all of what is written towards one kind of question.
  * @throws ConfigError when no example has what the policy is to read
  */
 export function eachContext(
-  context: MethodContext,
+  context: WriterContext,
   recipe: WriterRecipe,
   { writer, examplesPerStep }: DrawOptions,
 ): DrawSubjects {
@@ -94,7 +95,7 @@ export function eachContext(
       return {
         reading: writer.reading(messages),
         judge: (prompts: readonly Prompt[]) => judge(prompts, part),
-        labels: examples.map((e) => task.train[e]!.label),
+        labels: examples.map((e) => task.train[e]!.label ?? 0),
       };
     },
   );

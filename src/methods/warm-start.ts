@@ -13,9 +13,9 @@ import { loadCompletionTrainer } from '../models/completions.ts';
 import type { PromptWriter } from '../policy/writer.ts';
 import { adamw, clipByGlobalNorm } from '../tensor/index.ts';
 import type { GrpoOptions } from './grpo-options.ts';
-import type { MethodContext } from './method.ts';
+import type { WriterContext } from './method.ts';
 import { imitation } from './objectives.ts';
-import { standardise } from './policy-loop.ts';
+import { finite, standardise } from './policy-loop.ts';
 import type { DrawSubjects, Subject } from './subjects.ts';
 
 /** Of the budget, at most, while imitating. */
@@ -39,7 +39,7 @@ export interface WarmStart {
 }
 
 /** Changes the writer's parameters. */
-export async function warmStart(context: MethodContext, w: WarmStart): Promise<void> {
+export async function warmStart(context: WriterContext, w: WarmStart): Promise<void> {
   const { writer, prompts, draw } = w;
   const { warmSteps, warmRate, clipNorm, groups: count } = w.options;
   if (warmSteps === 0) return;
@@ -69,7 +69,7 @@ export async function warmStart(context: MethodContext, w: WarmStart): Promise<v
 }
 
 /** Some of the prompts, as much each. */
-function anyOf({ rng }: MethodContext, count: number) {
+function anyOf({ rng }: WriterContext, count: number) {
   return async (_: Subject, prompts: readonly string[]): Promise<Shares> =>
     new Map(
       rng
@@ -82,7 +82,7 @@ function anyOf({ rng }: MethodContext, count: number) {
 /** The prompts that fare best with a context, by exp(A / TEMPERATURE); shares add up to one. */
 export async function earned(subject: Subject, prompts: readonly string[]): Promise<Shares> {
   const scores = await subject.judge(prompts.map((text) => ({ text })));
-  const { z } = standardise(scores.map(({ reward }) => reward));
+  const { z } = standardise(finite(scores.map(({ reward }) => reward)));
   const best = prompts
     .map((text, i) => ({ text, weight: Math.exp(z[i]! / TEMPERATURE) }))
     .sort((a, b) => b.weight - a.weight)

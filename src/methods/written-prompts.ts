@@ -4,16 +4,16 @@
  * whose contexts are the same share one.
  */
 import { dirname, join } from 'node:path';
-import { Environment, type PromptScore, scoreOf, TaskLmPrograms } from '../environment/index.ts';
+import { joined, type PromptScore, type ScorePart } from '../environment/index.ts';
 import type { LanguageModel } from '../models/language-model.ts';
 import { ownParts, PromptWriter, type WrittenPrompt } from '../policy/index.ts';
-import type { Example } from '../tasks/task.ts';
+import type { AnyExample } from '../tasks/task.ts';
 import { writeFileAtomic } from '../util/atomic-file.ts';
 import { onDisk } from '../util/disk.ts';
 import { createRng } from '../util/rng.ts';
 import { byContext, type SharedContext } from './contexts.ts';
 import { type LoraAdapter, readLora, saveLora } from './lora-file.ts';
-import type { SolutionContext } from './method.ts';
+import type { WriterHost } from './method.ts';
 import type { TensorSolution } from './solution.ts';
 import { type OwnContext, RECIPE_FILE, readRecipe, type WriterRecipe } from './writer-recipe.ts';
 
@@ -44,31 +44,20 @@ export async function likeliest(
 
 /** The score of examples, each with the prompt that is written for it. */
 export async function scoreWritten(
-  { task, taskLm, reward }: SolutionContext,
+  host: WriterHost,
   { writer, recipe }: OpenPolicy,
-  examples: readonly Example[],
+  examples: readonly AnyExample[],
 ): Promise<PromptScore> {
   const prompts = (await writePrompts(writer, recipe, examples)).map(({ text }) => text);
-  const precision = 'float32' as const;
-  const programs = new TaskLmPrograms(taskLm, { precision });
-  const C = task.classes.length;
-  const scores = new Float32Array(examples.length * C);
-  try {
-    for (const prompt of new Set(prompts)) {
-      const rows = prompts.flatMap((other, e) => (other === prompt ? [e] : []));
-      const some = rows.map((e) => examples[e]!);
-      const options = { task, taskLm, reward, precision, programs, examples: some };
-      const environment = new Environment({ ...options, cacheBytes: 0 });
-      const [found] = await environment.evaluate([prompt]);
-      await environment.close();
-      rows.forEach((e, i) => {
-        scores.set(found!.scores.subarray(i * C, (i + 1) * C), e * C);
-      });
-    }
-  } finally {
-    await programs.unload();
+  const parts: ScorePart[] = [];
+  for (const prompt of new Set(prompts)) {
+    const places = prompts.flatMap((other, e) => (other === prompt ? [e] : []));
+    const scorer = host.scorer(places.map((e) => examples[e]!));
+    const [score] = await scorer.evaluate([prompt]);
+    await scorer.close();
+    parts.push({ score: score!, places });
   }
-  return scoreOf(scores, examples, { reward });
+  return joined(parts);
 }
 
 export interface OpenPolicy {
@@ -77,12 +66,12 @@ export interface OpenPolicy {
 }
 
 /** The policy as a result of a run; what opened it closes it. */
-export function policySolution(context: SolutionContext, policy: OpenPolicy): TensorSolution {
+export function policySolution(host: WriterHost, policy: OpenPolicy): TensorSolution {
   const own = ownParts(policy.recipe.reads);
   return {
     kind: 'policy',
     summary: `a policy that reads the ${own.join(' and the ')} and writes a prompt for it`,
-    evaluate: (examples) => scoreWritten(context, policy, examples),
+    evaluate: (examples) => scoreWritten(host, policy, examples),
     save: (folder) => savePolicy(folder, policy),
     close: () => policy.writer.close(),
   };

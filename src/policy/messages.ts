@@ -4,7 +4,7 @@
  * well for those alone.
  */
 import type { ChatMessage } from '../models/chat-template.ts';
-import type { Task } from '../tasks/task.ts';
+import type { AnyTask } from '../tasks/task.ts';
 import type { Rng } from '../util/rng.ts';
 
 export const contextParts = ['description', 'examples', 'conversation', 'question'] as const;
@@ -63,9 +63,22 @@ export function messagesFor(
 /** Characters of an example that is shown. */
 const MOST_CHARACTERS = 200;
 
-/** One example of each of up to four classes, drawn anew each time; long ones are left out. */
-export function drawExamples(task: Task, rng: Rng): ShownExample[] {
-  const classes = rng.shuffle(task.classes.map((_, label) => label)).slice(0, 4);
+/** Examples that are shown. */
+const MOST_EXAMPLES = 4;
+
+/**
+ * One example of each of up to four classes, or up to four that are answered in text, drawn anew each
+ * time; long ones are left out.
+ */
+export function drawExamples(task: AnyTask, rng: Rng): ShownExample[] {
+  if (task.kind === 'text') {
+    return rng
+      .shuffle(task.train)
+      .filter(({ input, golds }) => input.length + golds[0]!.length <= MOST_CHARACTERS)
+      .slice(0, MOST_EXAMPLES)
+      .map(({ input, golds }) => ({ input, answer: golds[0]! }));
+  }
+  const classes = rng.shuffle(task.classes.map((_, label) => label)).slice(0, MOST_EXAMPLES);
   return classes.flatMap((label) => {
     const fitting = task.train.filter(
       (e) => e.label === label && e.input.length <= MOST_CHARACTERS,

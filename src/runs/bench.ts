@@ -1,6 +1,7 @@
 /** What a run works with, whichever way the task LM answers: opened from a configuration. */
 import type { PromptScorer } from '../environment/index.ts';
 import type { LmKind } from '../methods/index.ts';
+import type { LanguageModel } from '../models/language-model.ts';
 import type { Precision } from '../models/prepared-weights.ts';
 import type { LedgerLine, Role, TextModel } from '../providers/index.ts';
 import type { AnyExample, AnyTask } from '../tasks/index.ts';
@@ -74,6 +75,8 @@ export interface Bench {
   tokensOf(text: string, template?: string): readonly number[];
   /** The policy LM as one that answers in text. */
   writer(): Promise<TextModel>;
+  /** The policy LM with its weights; absent where it is behind an API. */
+  readonly policyLm?: (() => Promise<LanguageModel>) | undefined;
   /** One for other data with the same models; closing either closes both. */
   with(data: LoadedConfig['config']['task']): Promise<Bench>;
   /** Frees what one precision needed. */

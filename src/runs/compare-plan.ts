@@ -10,6 +10,7 @@ import { ConfigError } from '../errors.ts';
 import { methods as known, type Method, openTaskLms } from '../methods/index.ts';
 import { sha256Json } from '../util/hash.ts';
 import type { Config, LoadedConfig } from './config.ts';
+import { isRemote } from './model-reference.ts';
 import { isAskedInText } from './open-bench.ts';
 import { versions } from './optimize.ts';
 import { methodOf, refuseUnknown } from './search.ts';
@@ -81,7 +82,10 @@ function methodsThatServe(loaded: LoadedConfig): string[] {
   const all: readonly Method[] = Object.values(known) as unknown as Method[];
   const inText = isAskedInText(loaded);
   const serves = ({ needs }: Method) =>
-    inText ? (needs?.taskLm ?? openTaskLms).includes('text') : !needs?.writer;
+    inText
+      ? (needs?.taskLm ?? openTaskLms).includes('text') &&
+        (!needs?.policyLm || !isRemote(loaded.config.policyLm))
+      : !needs?.writer;
   return all.filter(serves).map(({ name }) => name);
 }
 

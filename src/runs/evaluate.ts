@@ -3,7 +3,14 @@ import type { PromptScore } from '../environment/index.ts';
 import { answerScores } from '../environment/prompt-score.ts';
 import { readable } from '../environment/text-environment.ts';
 import { ConfigError } from '../errors.ts';
-import { type Method, type MethodName, methods, type Solution, titleOf } from '../methods/index.ts';
+import {
+  type Method,
+  type MethodName,
+  methods,
+  type Solution,
+  type SolutionContext,
+  titleOf,
+} from '../methods/index.ts';
 import { type AnyExample, type AnyTask, perClass } from '../tasks/index.ts';
 import type { Bench, OpenText } from './bench.ts';
 import { scoreSolutions } from './choose.ts';
@@ -11,6 +18,7 @@ import type { LoadedConfig } from './config.ts';
 import type { ClassScore, EvaluateResult, OnEvent, SplitName } from './events.ts';
 import { splitScore } from './measure.ts';
 import { openBench } from './open-bench.ts';
+import { hostOf } from './search.ts';
 import type { StoredRun } from './store.ts';
 import { Workbench } from './workbench.ts';
 
@@ -135,12 +143,14 @@ export async function solutionOf(subject: Subject, bench: Bench): Promise<Soluti
 }
 
 async function openFile(path: string, name: string, bench: Bench): Promise<Solution> {
-  if (!(bench instanceof Workbench)) {
-    throw new ConfigError(
-      `${path}: is a tensor, which ${bench.taskLm.name} cannot use where it is asked in text`,
-    );
-  }
   const method: Method | undefined = methods[name as MethodName];
   if (!method?.open) throw new ConfigError(`${path}: the method ${name} saves no files`);
-  return method.open(path, bench.solutionContext);
+  if (bench instanceof Workbench) return method.open(path, bench.solutionContext);
+  if (bench.policyLm && method.needs?.taskLm?.includes('text')) {
+    // What it saved is a policy: it reads nothing of the task LM.
+    return method.open(path, hostOf(bench) as SolutionContext);
+  }
+  throw new ConfigError(
+    `${path}: is a tensor, which ${bench.taskLm.name} cannot use where it is asked in text`,
+  );
 }

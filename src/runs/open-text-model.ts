@@ -28,6 +28,8 @@ export interface TextModels {
   /** False when nothing can be computed any more. */
   readonly isAlive: boolean;
   open(reference: ModelReference, role: Role, precision?: Precision): Promise<TextModel>;
+  /** A model that runs in this process, by its name. */
+  openLm(name: string): Promise<LanguageModel>;
   /** Vectors of texts by a local model. */
   embed(name: string): Promise<Embed>;
   close(): Promise<void>;
@@ -80,6 +82,7 @@ export function textModels(
       opened.set(key, model);
       return model;
     },
+    openLm,
     async embed(name) {
       const embedder = await loadEmbedder(await openLm(name));
       return (texts, signal) => embedder.run(texts, signal);

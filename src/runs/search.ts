@@ -17,6 +17,7 @@ import {
   type PromptContext,
   type StepReport,
   type TensorSolution,
+  type WriterHost,
 } from '../methods/index.ts';
 import type { LedgerLine } from '../providers/index.ts';
 import { type AnyTask, rewards } from '../tasks/index.ts';
@@ -128,10 +129,14 @@ export async function search(options: SearchOptions): Promise<Found> {
       ? {
           taskLm: bench.taskLm,
           reward: rewards[config.reward],
-          propose: (solution: TensorSolution) => tensors.push(solution),
           createPolicy: (o: Parameters<Workbench['policy']>[0]) =>
             bench.policy(o, rng.fork('policy')),
-          policyLm: () => bench.policyLm(),
+        }
+      : {}),
+    ...(bench.policyLm
+      ? {
+          propose: (solution: TensorSolution) => tensors.push(solution),
+          ...hostOf(bench),
           reads: config.policy.context,
           keep: async (save: (folder: string) => Promise<readonly string[]>) => {
             if (options.artifactFolder !== undefined) {
@@ -307,11 +312,16 @@ export async function refuseUnserved(bench: Bench, wanted: readonly Method[]): P
   const fits = ({ needs }: Method) => (needs?.taskLm ?? openTaskLms).includes(kind);
   const served = async (method: Method) =>
     fits(method) && (!method.needs?.policyLm || (await policyKind(bench)) === 'causal');
+  // No model is opened only to be named.
+  const isNamed = (method: Method) =>
+    kind === 'text'
+      ? fits(method) && (!method.needs?.policyLm || bench.policyLm !== undefined)
+      : served(method);
   for (const method of wanted) {
     if (await served(method)) continue;
     const names: string[] = [];
     for (const other of Object.values(methods) as unknown as Method[]) {
-      if (await served(other)) names.push(other.name);
+      if (await isNamed(other)) names.push(other.name);
     }
     throw new ConfigError(
       `method ${method.name} cannot be used here: ${await whyNot(bench, fits(method))}; methods that can: ${names.join(', ')}`,
@@ -342,7 +352,7 @@ export function refuseSmallBudget(
 }
 
 async function policyKind(bench: Bench): Promise<LmKind> {
-  return bench instanceof Workbench ? (await bench.policyLm()).config.kind : 'text';
+  return (await bench.policyLm?.())?.config.kind ?? 'text';
 }
 
 async function whyNot(bench: Bench, doesFit: boolean): Promise<string> {
@@ -351,7 +361,16 @@ async function whyNot(bench: Bench, doesFit: boolean): Promise<string> {
     return `it needs the task LM's token ids, logits or gradients, and ${name} is asked in text`;
   }
   if (!doesFit) return `the task LM ${name} is ${bench.lmKind}`;
-  return `it needs a causal policy LM, ${(await (bench as Workbench).policyLm()).name} is masked`;
+  if (!bench.policyLm) return 'it trains the policy LM, which is behind an API; take a local one';
+  return `it needs a causal policy LM, ${(await bench.policyLm()).name} is masked`;
+}
+
+/** What a policy that writes prompts needs to be scored. */
+export function hostOf(bench: Bench): WriterHost {
+  return {
+    policyLm: () => bench.policyLm!(),
+    scorer: (examples) => bench.environment(examples, 'float32', { once: true }),
+  };
 }
 
 /** Tokens and money since a ledger was read. */

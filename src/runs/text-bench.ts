@@ -1,15 +1,17 @@
 /** What a run works with where the task LM is asked in text: models behind `TextModel`, task, metric. */
-import { AnswerMemory, GradedAnswers, TextEnvironment } from '../environment/index.ts';
+import { AnswerMemory, GradedAnswers, requestOf, TextEnvironment } from '../environment/index.ts';
 import { ConfigError } from '../errors.ts';
+import type { LanguageModel } from '../models/language-model.ts';
 import { DEFAULT_MODEL } from '../models/model-registry.ts';
 import type { Precision } from '../models/prepared-weights.ts';
-import type { LedgerLine, TextModel } from '../providers/index.ts';
+import { isFailure, type LedgerLine, type TextModel } from '../providers/index.ts';
 import {
   answeredInText,
   isTextTask,
   labelMatch,
   loadTask,
   loadTextTask,
+  type MessageValues,
   parseMessageTemplate,
   type TextExample,
   type TextTask,
@@ -51,6 +53,7 @@ export class TextBench implements Bench {
   private readonly shared: Shared;
   private readonly loaded: LoadedConfig;
   private readonly options: OpenOptions;
+  readonly policyLm: (() => Promise<LanguageModel>) | undefined;
   private warned = 0;
 
   private constructor(
@@ -64,6 +67,10 @@ export class TextBench implements Bench {
     this.taskLm = parts.shared.taskLms.float32;
     this.loaded = loaded;
     this.options = options;
+    const { policyLm: writer } = loaded.config;
+    if (!isRemote(writer)) {
+      this.policyLm = () => this.shared.models.openLm(localName(writer, 'policyLm'));
+    }
   }
 
   /** Data is read before any model, so that a mistake in it shows at once. */
@@ -115,7 +122,7 @@ export class TextBench implements Bench {
   environment(
     examples: readonly TextExample[],
     precision: Precision,
-    { template, examplesPerPass }: EnvironmentWith = {},
+    { template, examplesPerPass, together }: EnvironmentWith = {},
   ): TextEnvironment {
     const task =
       template === undefined
@@ -129,9 +136,22 @@ export class TextBench implements Bench {
       memory: this.shared.memory,
       graded: this.shared.graded,
       ...(examplesPerPass === undefined ? {} : { blockSize: examplesPerPass }),
+      together,
       signal: this.options.signal,
       onFailures: (failures) => this.tell(failures),
     });
+  }
+
+  /**
+   * The task LM's answer to one request, as every example is asked.
+   * @throws what ails the request
+   */
+  async answer(values: MessageValues): Promise<string> {
+    const [answer] = await this.taskLm.complete([requestOf(this.task, values)], {
+      signal: this.options.signal,
+    });
+    if (isFailure(answer!)) throw answer.error;
+    return answer!.text;
   }
 
   tokensOf(): readonly number[] {

@@ -186,6 +186,8 @@ export class Workbench implements Bench {
       taskLm: this.taskLm,
       reward: rewards[this.loaded.config.reward],
       policyLm: () => this.policyLm(),
+      scorer: (examples) =>
+        this.environment(examples as readonly Example[], 'float32', { once: true }),
     };
   }
 

@@ -9,16 +9,21 @@ import { ConfigError, DataError } from '../errors.ts';
 import { type OwnContext, openPolicy, writePrompts } from '../methods/index.ts';
 import type { LanguageModel } from '../models/language-model.ts';
 import { type ContextPart, ownParts } from '../policy/index.ts';
+import type { Message } from '../providers/index.ts';
 import { messagesSchema } from '../tasks/index.ts';
 import { Engine } from '../tensor/index.ts';
+import type { OpenText } from './bench.ts';
 import { localName } from './model-reference.ts';
+import { openBench } from './open-bench.ts';
 import { openModel } from './open-model.ts';
 import { configOf } from './run-config.ts';
 import type { StoredRun } from './store.ts';
-import { Workbench } from './workbench.ts';
+import { TextBench } from './text-bench.ts';
+import type { Workbench } from './workbench.ts';
 
 /** A context as a file holds it: a list of messages, or an object. */
 export interface GivenContext extends OwnContext {
+  readonly conversation?: readonly Message[] | undefined;
   /** What the task LM is asked about. */
   readonly input?: string | undefined;
 }
@@ -72,6 +77,8 @@ export interface WriteOptions {
   readonly run: StoredRun;
   readonly context: GivenContext;
   readonly signal?: AbortSignal | undefined;
+  /** Opens models that answer in text. @default local ones and the known providers */
+  readonly openText?: OpenText | undefined;
 }
 
 /**
@@ -95,17 +102,27 @@ export async function write({ run, context, signal }: WriteOptions): Promise<Wri
 }
 
 /** The same, and the task LM's answer with that prompt about `context.input`. */
-export async function answer({ run, context, signal }: WriteOptions): Promise<WrittenResult> {
+export async function answer({
+  run,
+  context,
+  signal,
+  openText,
+}: WriteOptions): Promise<WrittenResult> {
   const adapter = adapterOf(run);
   const { input } = context;
   if (input === undefined) {
     throw new ConfigError('answer: there is nothing to answer about, give --input or "input" in the context'); // biome-ignore format: one sentence
   }
   const loaded = configOf(run);
-  const bench = await Workbench.open(loaded, { signal });
+  const bench = await openBench(loaded, { signal, openText });
   try {
-    const written = await writeBy(await bench.policyLm(), adapter, context);
-    return { ...written, ...(await answerOf(bench, { prompt: written.prompt, input })) };
+    const written = await writeBy(await bench.policyLm!(), adapter, context);
+    const { prompt } = written;
+    const answered =
+      bench instanceof TextBench
+        ? { answer: await bench.answer({ ...context, prompt, input }) }
+        : await answerOf(bench as Workbench, { prompt, input });
+    return { ...written, ...answered };
   } finally {
     await bench.close();
   }

@@ -15,6 +15,7 @@ export { isTextTask, loadTextTask } from './load-text-task.ts';
 export {
   hasMessageSlot,
   type MessageTemplate,
+  type MessageValues,
   parseMessageTemplate,
   renderMessages,
 } from './message-template.ts';

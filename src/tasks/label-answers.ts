@@ -17,8 +17,8 @@ export function answeredInText(task: Task, source: ParsedTaskConfig): TextTask {
   const taskKind: TaskKindName = source.kind ?? 'classification';
   const kind: TaskKind = taskKinds[taskKind];
   const words = task.classes.map(({ word }) => word.trim());
-  const toText = ({ id, input, label }: Example): TextExample => {
-    return { id, input, golds: [words[label]!], label };
+  const toText = ({ label, ...rest }: Example): TextExample => {
+    return { ...rest, golds: [words[label]!], label };
   };
   return {
     kind: 'text',
