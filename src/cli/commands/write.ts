@@ -42,10 +42,9 @@ async function run(what: 'write' | 'answer', options: Options): Promise<void> {
     if (!isJson) note(style.err.dim(`the policy read: ${result.reads.join(', ')}`));
     print(visible(result.prompt));
     if (result.answer !== undefined) {
-      const share = result.shares?.[result.answer] ?? 0;
-      print(
-        `${style.out.bold(visible(result.answer))} (${Math.round(100 * share)}% of the label words)`,
-      );
+      const share = result.shares?.[result.answer];
+      const of = share === undefined ? '' : ` (${Math.round(100 * share)}% of the label words)`;
+      print(`${style.out.bold(visible(result.answer))}${of}`);
     }
     emit(result);
   } finally {
