@@ -66,7 +66,11 @@ describe('a run that the studio started', () => {
       env,
       encoding: 'utf8',
     });
-    expect(JSON.parse(stdout).runs.map((one: { id: string }) => one.id)).toContain(run);
+    const lines = stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line));
+    expect(lines.map(({ runId }) => runId)).toContain(run);
   });
 
   it('kept its configuration where others cannot read it', () => {
