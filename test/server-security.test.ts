@@ -15,6 +15,7 @@ import { request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { parseConfig } from '../src/runs/config.ts';
 import type { OptimizeResult } from '../src/runs/events.ts';
 import type * as contract from '../src/server/contract.ts';
 import { createRedact } from '../src/server/redact.ts';
@@ -471,4 +472,55 @@ describe('secrets', () => {
     const text = 'It was great, see https://example.test/a@b and en_GB.UTF-8, 20261125-040000-ab12';
     expect(redact(text)).toBe(text);
   });
+});
+
+describe("code of a user's own", () => {
+  const task = {
+    data: 'rows.csv',
+    input: 'text',
+    template: '{prompt} {input}',
+  };
+  const own = { ...task, metric: { name: 'function', path: './own.js' } };
+  const made = (taskOf: object) =>
+    studio.store.createRun({
+      ...RUN,
+      config: { ...parseConfig(JSON.stringify({ task: taskOf })), folder: studio.folder },
+      origin: {},
+    });
+
+  it.each([
+    'task.metric=function',
+    'task={data: rows.csv, metric: {name: function, path: ./own.js}}',
+    'task={data: rows.csv, metric: function}',
+    ' task ={"metric":"function"}',
+    'task.metric.name=function',
+  ])('is not brought in by a branch: %s', async (set) => {
+    const id = made(task);
+    studio.store.finishRun(id, { state: 'paused' });
+    const body = { set: [set], step: 0 };
+    const said = await studio.ask(`/api/runs/${id}/branch`, { method: 'POST', body });
+    expect([said.status, await said.text()]).toEqual([400, expect.stringContaining('module of your own')]); // biome-ignore format: one line
+  });
+
+  it('is not run by an export, a resumption or the playground', async () => {
+    const id = made(own);
+    studio.store.finishRun(id, { state: 'paused' });
+    for (const [path, body] of [
+      ['/api/exports', { run: id, to: 'text' }],
+      [`/api/runs/${id}/resume`, {}],
+      [`/api/runs/${id}/branch`, { set: [] }],
+      ['/api/playground', { run: id, prompts: ['x'] }],
+    ] as const) {
+      const said = await studio.ask(path, { method: 'POST', body });
+      expect([path, said.status]).toEqual([path, 400]);
+      expect(await said.text()).toContain('module of your own');
+    }
+  });
+});
+
+it('takes long hostile texts out in a time that does not grow with their square', () => {
+  const redact = createRedact({});
+  const begun = performance.now();
+  for (const text of ['a.', 'sk-', 'a://', 'Bearer ', 'x@']) redact(text.repeat(50_000));
+  expect(performance.now() - begun).toBeLessThan(5000);
 });

@@ -3,10 +3,8 @@
  * so is what an address carries behind "?". Keys themselves are never in a configuration, references
  * such as env:NAME are, and stay.
  */
-import { redactor } from '../providers/secrets.ts';
+import { redactor, SECRET_NAME } from '../providers/secrets.ts';
 
-/** Names of options and headers that hold what nobody else should see. */
-const SECRET_NAME = /authorization|cookie|secret|password|passwd|token$|api[-_]?key|credential/i;
 const redact = redactor(undefined);
 
 export function redacted(value: unknown, name = ''): unknown {

@@ -12,7 +12,7 @@ import { type ApiModel, type ApiModelInput, parseApiReference } from './referenc
 import { providers } from './registry.ts';
 import { memoryCache, type Outcomes, type ResponseCache } from './response-cache.ts';
 import { Scheduler } from './scheduler.ts';
-import { type Key, readKey, redactor } from './secrets.ts';
+import { type Key, readKey, redactor, withKeys } from './secrets.ts';
 import type { TextModel } from './text-model.ts';
 import { createSender, sendByFetch } from './transport.ts';
 
@@ -51,13 +51,14 @@ export function openTextModel(
   const name = `${provider.name}:${model.model}`;
   const baseUrl = baseUrlOf(model, provider, name);
   const key = readKey(name, model.apiKey, { env, usual: provider.keyVariables });
+  const own = withKeys(name, model.options, env);
   const price = priceFor(name, { model, baseUrl, ...options });
   const sender = options.fetch ? undefined : createSender();
   const calls = new WeakMap<AbortSignal, Attempt>();
   const shared = takeScheduler({ model, provider, baseUrl, key });
   const timeoutMs = model.timeoutSeconds * 1000;
   const line: Line = {
-    who: { name, baseUrl, key, redact: redactor(key) },
+    who: { name, baseUrl, key, redact: redactor(key, ...own.keys) },
     chat: provider.open({
       model: model.model,
       baseUrl,
@@ -65,7 +66,7 @@ export function openTextModel(
       fetch: (url, init) => calls.get(init!.signal!)!.post(String(url), init!),
     }),
     optionsName: provider.optionsName,
-    options: model.options as ProviderOptions,
+    options: own.data as ProviderOptions,
     logProbs: provider.logProbs,
     scheduler: shared.scheduler,
     ledger,

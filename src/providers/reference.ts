@@ -6,7 +6,7 @@ import { z } from 'zod';
 import { ConfigError } from '../errors.ts';
 import { suggestion } from '../util/suggest.ts';
 import { providers } from './registry.ts';
-import { KEY_ADVICE, KEY_REFERENCE } from './secrets.ts';
+import { KEY_ADVICE, KEY_REFERENCE, placeOfKey, redactor } from './secrets.ts';
 
 const dollars = z.number().nonnegative().max(1e6);
 
@@ -25,7 +25,10 @@ export const apiModelSchema = z.strictObject({
   model: z.string().min(1).describe("The model's name there"),
   baseUrl: z
     .string()
-    .refine(isPlainUrl, 'expected an http or https address without a user name or password')
+    .refine(
+      isPlainUrl,
+      'expected an http or https address without a user name, a password, a key or "?" in it',
+    )
     .optional()
     .describe('Address of the API, up to what comes before /chat/completions'),
   apiKey: z
@@ -42,7 +45,15 @@ export const apiModelSchema = z.strictObject({
   options: z
     .record(z.string(), z.json())
     .default({})
-    .describe("The provider's own options, as the AI SDK or the server names them"),
+    .superRefine((options, context) => {
+      const place = placeOfKey(options);
+      if (place === undefined) return;
+      const message = `holds what looks like a key or a password, which would be recorded with the run; ${KEY_ADVICE}`;
+      context.addIssue({ code: 'custom', path: place.split('.'), message });
+    })
+    .describe(
+      "The provider's own options, as the AI SDK or the server names them; what is secret in them as env:NAME",
+    ),
 });
 
 export type ApiModel = z.infer<typeof apiModelSchema>;
@@ -83,6 +94,7 @@ function splitReference(text: string): { provider: string; model: string } | und
 
 function isPlainUrl(text: string): boolean {
   if (!URL.canParse(text)) return false;
-  const { protocol, username, password } = new URL(text);
-  return /^https?:$/.test(protocol) && username === '' && password === '';
+  const { protocol, username, password, search, pathname } = new URL(text);
+  const isPlain = username === '' && password === '' && search === '';
+  return /^https?:$/.test(protocol) && isPlain && redactor()(pathname) === pathname;
 }

@@ -233,6 +233,8 @@ export function expectation(issue: z.core.$ZodIssue, value: unknown): string {
   if (issue.code === 'too_big') {
     return `expected at most ${issue.maximum}${lengthUnit(issue.origin)}, got ${got}`;
   }
+  // What may be a key is not said again.
+  if (/\bkey\b/.test(issue.message)) return issue.message;
   return `${issue.message.replace(/^Invalid input: /, '')}, got ${got}`;
 }
 

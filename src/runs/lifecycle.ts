@@ -35,8 +35,9 @@ function ask(store: RunStore, id: string, request: RunRequest): StoredRun {
 /** Deletes a run with its files. @throws StoreError while a process works on it */
 export function deleteRun(store: RunStore, id: string): StoredRun {
   const run = store.getRun(id);
+  const folder = store.artifactFolder(run.id);
   store.deleteRun(run.id);
-  rmSync(store.artifactFolder(run.id), { recursive: true, force: true });
+  rmSync(folder, { recursive: true, force: true });
   return run;
 }
 

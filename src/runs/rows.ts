@@ -149,7 +149,8 @@ export function isAbandoned(row: RunRow): boolean {
     if (row.pid === process.pid) return !writtenHere.has(row.id);
     if (!isAlive(row.pid)) return true;
   }
-  return Date.now() - row.heartbeat > SILENT_MS;
+  // A beat that lies in the future is of a clock that was put back since: nobody beats by it now.
+  return Math.abs(Date.now() - row.heartbeat) > SILENT_MS;
 }
 
 export function toEvent(row: EventRow): StoredEvent {

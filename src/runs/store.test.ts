@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { StoreError } from '../errors.ts';
 import type { OptimizeResult, RunEvent } from './events.ts';
+import { deleteRun } from './lifecycle.ts';
 import { sqliteDriver } from './sqlite.ts';
 import { openStore } from './store.ts';
 
@@ -181,3 +182,41 @@ async function killAfter(code: string, lines: number): Promise<number> {
   await new Promise((closed) => child.on('close', closed));
   return Number(text.split('\n').at(-2));
 }
+
+describe('what a clock or a hand put into the store', () => {
+  const change = async (sql: string, ...values: (string | number)[]) => {
+    const database = (await sqliteDriver()).open(join(folder, 'runs.sqlite'));
+    database.exec('PRAGMA foreign_keys = OFF');
+    database.prepare(sql).run(...values);
+    database.close();
+  };
+
+  it('a beat from the future by a process id that is taken again holds no run', async () => {
+    const store = await openStore(folder);
+    const id = store.createRun(NEW);
+    // Of a process that lives, and is another one: this one's parent.
+    await change('UPDATE runs SET pid = ?, heartbeat = ?', process.ppid, Date.now() + 30_000);
+    expect(store.getRun(id).state).toBe('running');
+    await change('UPDATE runs SET heartbeat = ?', Date.now() + 1e9);
+    expect(store.getRun(id).state).toBe('interrupted');
+    store.close();
+  });
+
+  it.each(['..', '../victim', '/tmp/victim', '.', 'a/../..'])(
+    'a run with the id %s leads to no folder, and deleting it deletes none',
+    async (id) => {
+      const store = await openStore(join(folder, 'home'));
+      const made = store.createRun(NEW);
+      store.finishRun(made, { state: 'paused' });
+      const victim = join(folder, 'victim');
+      writeFileSync(victim, 'mine');
+      const database = (await sqliteDriver()).open(store.path);
+      database.exec('PRAGMA foreign_keys = OFF');
+      database.prepare('UPDATE runs SET id = ?').run(id);
+      database.close();
+      expect(() => deleteRun(store, id)).toThrow(/is none of whetstone's/);
+      expect([statSync(victim).isFile(), statSync(store.path).isFile()]).toEqual([true, true]);
+      store.close();
+    },
+  );
+});

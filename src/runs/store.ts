@@ -246,7 +246,7 @@ function createStore(database: Database, path: string): RunStore {
 
   return {
     path,
-    artifactFolder: (run) => join(dirname(path), 'runs', run),
+    artifactFolder: (run) => artifactFolder(path, run),
     createRun(run) {
       const id = newRunId();
       transaction(() => table.insertRun(database, id, run, 'running'));
@@ -340,6 +340,12 @@ function findRun(database: Database, id: string): StoredRun {
   throw new StoreError(
     `run ${id}: there is none${suggestion(id, ids) || '; see "whetstone runs list"'}`,
   );
+}
+
+/** An id of a store that somebody made by hand leads nowhere else. */
+function artifactFolder(path: string, run: string): string {
+  if (/^[A-Za-z0-9][\w.-]*$/.test(run)) return join(dirname(path), 'runs', run);
+  throw new StoreError(`${path}: holds a run with the id ${JSON.stringify(run)}, which is none of whetstone's; it was not touched`); // biome-ignore format: one sentence
 }
 
 /** Sorts by time and can be read aloud: 20260131-134502-3f9a. */

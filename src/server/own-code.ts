@@ -20,8 +20,9 @@ export function configOf(
 }
 
 /** @throws ConfigError for a configuration that names a module */
-export function refuseOwnCode({ task: { metric } }: Pick<Config, 'task'>): void {
-  const name = typeof metric === 'object' ? metric.name : metric;
+export function refuseOwnCode({ task }: Pick<Config, 'task'>): void {
+  const metric = task?.metric;
+  const name = typeof metric === 'object' ? metric?.name : metric;
   if (name !== 'function') return;
   throw new ConfigError(
     'task.metric: the metric "function" runs a module of your own, which the studio does not do; run it from the command line with "whetstone optimize"',

@@ -4,20 +4,18 @@
  * wrong place: values of environment variables that are secrets by their name or their look, in the forms
  * in which a key may be echoed, keys of known shapes, and passwords in addresses.
  */
-import { formsOf, redactor } from '../providers/secrets.ts';
+import { formsOf, redactor, SECRET_LOOK } from '../providers/secrets.ts';
 import type { Environment } from '../util/data-folder.ts';
 
 export type Redact = (text: string) => string;
 
 const SECRET_NAME = /key|token|secret|passw|passphrase|credential/i;
-/** Long, of letters and digits, no path: as keys are made. */
-const SECRET_LOOK = /^(?=.*\d)(?=.*[a-z])[\w+=.~-]{24,}$/i;
 const MIN_LENGTH = 8;
-const USER_INFO = /\b([a-z][a-z0-9+.-]*:\/\/)[^\s/?#@"'\\]+@/gi;
+const USER_INFO = /\b([a-z][a-z0-9+.-]{0,20}:\/\/)[^\s/?#@"'\\]{1,1000}@/gi;
 
 /** A function that takes the secrets of an environment out of a text. */
 export function createRedact(env: Environment): Redact {
-  const patterns = redactor(undefined);
+  const patterns = redactor();
   const forms = secretsOf(env).flatMap(formsOf);
   const longestFirst = [...new Set(forms)].sort((a, b) => b.length - a.length);
   const known = longestFirst.length > 0 ? new RegExp(longestFirst.map(literal).join('|'), 'g') : undefined; // biome-ignore format: one line

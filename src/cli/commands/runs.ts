@@ -3,6 +3,7 @@ import { createInterface } from 'node:readline/promises';
 import { type Command, Option } from 'commander';
 import { ConfigError } from '../../errors.ts';
 import type { RunStore, StoredPrompt, StoredRun } from '../../runs/store.ts';
+import { visible } from '../../util/text.ts';
 import { wholeNumber, withJson, withSet } from '../options.ts';
 import { session } from '../session.ts';
 
@@ -111,7 +112,7 @@ async function runShow(id: string, options: { events?: boolean; prompts: number 
       const page = store.events(run.id, { after, limit: PAGE });
       for (const { seq, time, event } of page) {
         emit({ ...event, seq, time });
-        print(`${time.toISOString()} ${JSON.stringify(event)}`);
+        print(visible(`${time.toISOString()} ${JSON.stringify(event)}`));
       }
       if (page.length < PAGE) break;
       after = page.at(-1)!.seq;
@@ -139,13 +140,17 @@ async function describeRun(
     `${style.out.bold(run.id)}  ${run.method}, ${run.state}, started ${run.started.toLocaleString()}${ended}`,
   ];
   if (run.parent !== undefined) out.push(`branched off ${run.parent} after step ${run.parentStep}`);
-  if (run.error !== undefined) out.push(`failed: ${run.error}`);
+  if (run.error !== undefined) out.push(`failed: ${visible(run.error)}`);
   if (run.canResume) out.push(`goes on with "whetstone runs resume ${run.id}"`);
   if (steps.length > 0) out.push(`states kept after step ${steps.join(', ')}`);
-  out.push('', style.out.dim('configuration'), stringify(run.config).trimEnd());
+  out.push(
+    '',
+    style.out.dim('configuration'),
+    ...stringify(run.config).trimEnd().split('\n').map(visible),
+  );
   const facts = Object.entries({ ...run.versions, ...run.hashes });
   out.push('', style.out.dim('versions and hashes'));
-  out.push(...facts.map(([name, value]) => `${name}: ${value}`));
+  out.push(...facts.map(([name, value]) => visible(`${name}: ${value}`)));
   if (prompts.length > 0) {
     const rows = prompts
       .slice(0, 10)

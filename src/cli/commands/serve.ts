@@ -1,5 +1,6 @@
 /** `whetstone serve`: an OpenAI-compatible endpoint that puts what a run found before the task LM. */
 import { type Command, InvalidArgumentError } from 'commander';
+import { visible } from '../../util/text.ts';
 import { positiveNumber, wholeNumber, withJson } from '../options.ts';
 import { session } from '../session.ts';
 
@@ -56,7 +57,7 @@ async function runServe(id: string, options: Options): Promise<void> {
     logBodies: options.logBodies === true,
     log: (record) => {
       const line = JSON.stringify({ time: new Date().toISOString(), ...record });
-      process.stderr.write(`${clean(line)}\n`);
+      process.stderr.write(`${visible(clean(line))}\n`);
     },
     onEvent: showRun(session()),
     signal,

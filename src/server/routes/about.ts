@@ -9,7 +9,7 @@ import type { ExportAnswer } from '../contract.ts';
 import { RequestFailure } from '../failures.ts';
 import { route } from '../route.ts';
 import { defined } from '../run-view.ts';
-import { runOf } from './runs.ts';
+import { ownRun } from './actions.ts';
 
 const showAbout = route({
   method: 'get',
@@ -55,7 +55,7 @@ const exportRun = route({
   body: exportRequest,
   answer: exportAnswer,
   async handle({ body: { run, to } }, studio) {
-    const { id } = runOf(studio, run);
+    const { id } = ownRun(studio, run);
     const folder = await mkdtemp(join(tmpdir(), 'whetstone-export-'));
     try {
       const result = await studio.children.run(['export', id, '--to', to, '--out', folder]);
