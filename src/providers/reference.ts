@@ -27,7 +27,7 @@ export const apiModelSchema = z.strictObject({
     .string()
     .refine(
       isPlainUrl,
-      'expected an http or https address without a user name, a password, a key or "?" in it',
+      'expected an http or https address without a user name or password, a key or "?" in it',
     )
     .optional()
     .describe('Address of the API, up to what comes before /chat/completions'),

@@ -6,7 +6,7 @@
  * and the seed are what the steps so far were made of: with others a branch begins at step 0.
  */
 import { ConfigError } from '../errors.ts';
-import { applySettings } from './config.ts';
+import { applySettings, complaintOfSet } from './config.ts';
 import { configSchema } from './config-schema.ts';
 import { type Difference, differences } from './differences.ts';
 import { stepKey } from './journal.ts';
@@ -35,10 +35,7 @@ export function branchRun(store: RunStore, id: string, options: BranchOptions = 
   const data = structuredClone(was.config) as unknown as Record<string, unknown>;
   for (const assignment of set) applySettings(data, assignment);
   const parsed = configSchema.safeParse(data);
-  if (!parsed.success) {
-    const { path, message } = parsed.error.issues[0]!;
-    throw new ConfigError(`--set ${path.join('.')}: ${message}`);
-  }
+  if (!parsed.success) throw new ConfigError(complaintOfSet(parsed.error.issues[0]!, data));
   const { method, methodOptions } = methodOf(parsed.data);
   const config = {
     ...parsed.data,

@@ -135,3 +135,29 @@ it('exports a JSON Schema with descriptions and without required defaults', () =
   expect(schema.required).toEqual(['task']);
   expect(schema.properties.seed).toMatchObject({ description: 'Seed of all randomness' });
 });
+
+describe('texts that are made to be slow or deep', () => {
+  const manyKeys = Array.from({ length: 60_000 }, (_, i) => `k${i}: 1`).join('\n');
+
+  it('are read in a time that does not grow with their square', () => {
+    const begun = performance.now();
+    expect(() => parseConfig(manyKeys)).toThrow(ConfigError);
+    // Before: three quarters of a minute.
+    expect(performance.now() - begun).toBeLessThan(10_000);
+  });
+
+  it.each([
+    ['flow', `a: ${'[x,'.repeat(20_000)}`],
+    ['block', Array.from({ length: 1200 }, (_, i) => `${' '.repeat(i)}a:`).join('\n')],
+    ['list', `a: ${'{b: ['.repeat(20_000)}`],
+  ])('are refused for their depth: %s', (_, text) => {
+    expect(() => parseConfig(text)).toThrow(/nested deeper than 32 levels/);
+  });
+
+  it.each(['seed: 1\nseed: 2', 'task: {data: a, data: b}', 'a: [{b: 1, "b": 2}]'])(
+    'and a key that stands twice is told with its place: %s',
+    (text) => {
+      expect(() => parseConfig(text)).toThrow(/^whetstone\.yaml:\d+:\d+: Map keys must be unique/);
+    },
+  );
+});

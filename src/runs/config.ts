@@ -4,7 +4,15 @@
  */
 import { readFile, stat } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
-import { type Document, isMap, isNode, LineCounter, parseDocument } from 'yaml';
+import {
+  type Document,
+  isCollection,
+  isMap,
+  isNode,
+  LineCounter,
+  parseDocument,
+  visit,
+} from 'yaml';
 import type { z } from 'zod';
 import { ConfigError } from '../errors.ts';
 import { sha256 } from '../util/hash.ts';
@@ -125,15 +133,19 @@ async function readConfigFile(path: string): Promise<string> {
 
 function parseYaml(text: string, label: string, lineCounter: LineCounter): Document {
   let document: Document;
+  let problem: Problem | undefined;
   try {
     refuseDepth(text, label);
-    document = parseDocument(text, { lineCounter, prettyErrors: false, uniqueKeys: true });
+    // The parser compares each key with all others of its map, which takes minutes for a hundred thousand.
+    document = parseDocument(text, { lineCounter, prettyErrors: false, uniqueKeys: false });
+    problem = document.errors[0] ?? doubleKeyOf(document, label);
   } catch (error) {
     if (error instanceof ConfigError) throw error;
+    if (error instanceof RangeError) throw tooDeep(label);
     throw new ConfigError(`${label}: not readable as YAML (${(error as Error).message})`);
   }
-  const [problem] = document.errors;
   if (problem !== undefined) {
+    if (/call stack/.test(problem.message)) throw tooDeep(label);
     const { line, col } = lineCounter.linePos(problem.pos[0]);
     throw new ConfigError(`${label}:${line}:${col}: ${visible(problem.message)}`);
   }
@@ -143,8 +155,37 @@ function parseYaml(text: string, label: string, lineCounter: LineCounter): Docum
 /** Flow collections nested without end would exhaust the parser's stack. */
 function refuseDepth(text: string, label: string): void {
   if (/(?:[[{]\s*){33,}/.test(text) || /^(?:[-?:] ?){33,}/m.test(text)) {
-    throw new ConfigError(`${label}: nested deeper than ${MAX_DEPTH} levels`);
+    throw tooDeep(label);
   }
+}
+
+function tooDeep(label: string): ConfigError {
+  return new ConfigError(`${label}: nested deeper than ${MAX_DEPTH} levels`);
+}
+
+interface Problem {
+  readonly message: string;
+  readonly pos: readonly [number, ...number[]];
+}
+
+/** The first key that stands twice in a map. @throws ConfigError for what is too deep */
+function doubleKeyOf(document: Document, label: string): Problem | undefined {
+  let found: Problem | undefined;
+  visit(document, {
+    Collection(_, node, path) {
+      if (path.filter(isCollection).length >= MAX_DEPTH) throw tooDeep(label);
+      const key = isMap(node) ? twice(node.items.map((pair) => pair.key)) : undefined;
+      if (key === undefined) return undefined;
+      found = { message: 'Map keys must be unique', pos: [(isNode(key) && key.range?.[0]) || 0] };
+      return visit.BREAK;
+    },
+  });
+  return found;
+}
+
+function twice(keys: readonly unknown[]): unknown {
+  const seen = new Set<string>();
+  return keys.find((key) => seen.size === seen.add(String(key)).size);
 }
 
 function toPlain(document: Document, label: string): Record<string, unknown> {
@@ -193,6 +234,12 @@ function flatten(issue: z.core.$ZodIssue): z.core.$ZodIssue[] {
     .filter((inner) => inner.path.length > 0 || inner.code === 'unrecognized_keys')
     .map((inner) => ({ ...inner, path: [...issue.path, ...inner.path] }));
   return furthest.length > 0 ? furthest.slice(0, 1) : [issue];
+}
+
+/** "--set task.inptu: unknown key (did you mean input?)": what the schema says of settings put on a record. */
+export function complaintOfSet(issue: z.core.$ZodIssue, data: unknown): string {
+  const { path, message } = complaintParts(flatten(issue)[0]!, data);
+  return `--set ${visible(path.join('.'))}: ${message}`;
 }
 
 /** "whetstone.yaml:7:3: task.inptu: unknown key (did you mean input?)" */
