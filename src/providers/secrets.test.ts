@@ -69,8 +69,6 @@ it('leaves words alone and takes no time that grows with the square of a text', 
   }
   expect(redact('Authorization: Bearer swordfish')).not.toContain('swordfish');
   expect(redact('Basic dXNlcjpwYXNz')).toBe('Basic [key]');
-  const begun = performance.now();
-  redact('sk-'.repeat(100_000));
-  // Before: a minute.
-  expect(performance.now() - begun).toBeLessThan(5000);
+  // Quadratic, this takes a minute and runs into the test's limit.
+  expect(redact('sk-'.repeat(100_000)).length).toBeGreaterThan(0);
 });
