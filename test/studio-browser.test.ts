@@ -37,7 +37,7 @@ describe.skipIf(chromium === undefined)(
       origin = new URL(studio.url).origin;
       browser = await launchChromium(chromium!);
       context = await browser.newContext({ viewport: { width: 1280, height: 900 } });
-      context.setDefaultTimeout(LONG);
+      context.setDefaultTimeout(LONG / 3); // shorter than a test, so that it says where it waited
       page = await context.newPage();
       page.on('console', (message) => message.type() === 'error' && wrong.push(message.text()));
       page.on('pageerror', (error) => wrong.push(String(error)));
@@ -124,7 +124,8 @@ describe.skipIf(chromium === undefined)(
       }
       const figure = page.locator('figure', { hasText: '(reward)' }).first();
       await figure.getByText(/^Table/).click();
-      expect(await figure.locator('tbody tr').count()).toBeGreaterThan(1);
+      // The first steps may just be on their way.
+      await figure.locator('tbody tr').nth(1).waitFor();
     });
 
     it('keeps focus and scroll while it goes on', { timeout: LONG }, async () => {
@@ -228,11 +229,11 @@ describe.skipIf(chromium === undefined)(
       expect(await focused()).toBe('Skip to the content');
       await page.keyboard.press('Enter');
       expect(await page.evaluate('document.activeElement.id')).toBe('main');
-      const tabTo = async (isThere: string) => {
+      const tabTo = async (isThere: string, text = '') => {
         for (let i = 0; i < 60; i++) {
           await page.keyboard.press('Tab');
-          if (await page.evaluate(`document.activeElement.matches(${JSON.stringify(isThere)})`))
-            return;
+          const isFound = `document.activeElement.matches(${JSON.stringify(isThere)})`;
+          if ((await page.evaluate(isFound)) && String(await focused()).includes(text)) return;
         }
         throw new Error(`Tab does not lead to ${isThere}`);
       };
@@ -240,7 +241,8 @@ describe.skipIf(chromium === undefined)(
       await page.keyboard.press('Enter');
       await page.waitForURL(/#\/runs\/./);
       await until(async () => (await page.evaluate('document.activeElement.tagName')) === 'H1');
-      await tabTo('.actions button');
+      // What ends so opens a dialog; others, as "Pause", act at once.
+      await tabTo('.actions button', '…');
       const button = await focused();
       await page.keyboard.press('Enter');
       await page.getByRole('dialog').waitFor();
@@ -249,8 +251,10 @@ describe.skipIf(chromium === undefined)(
       await page.getByRole('dialog').waitFor({ state: 'detached' });
       expect(await focused()).toBe(button);
       await page.keyboard.press('?');
-      await page.getByRole('heading', { name: 'Keyboard shortcuts' }).waitFor();
+      const shortcuts = page.getByRole('heading', { name: 'Keyboard shortcuts' });
+      await shortcuts.waitFor();
       await page.keyboard.press('Escape');
+      await shortcuts.waitFor({ state: 'detached' });
       await page.keyboard.press('g');
       await page.keyboard.press('d');
       await page.waitForURL(/#\/data/);

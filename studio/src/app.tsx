@@ -180,13 +180,22 @@ function useArrival(route: Route, main: { readonly current: HTMLElement | null }
   const isFirst = useRef(true);
   // biome-ignore lint/correctness/useExhaustiveDependencies: it is the place that was arrived at
   useEffect(() => {
-    const heading = main.current?.querySelector('h1');
-    document.title = `${heading?.textContent ?? 'Studio'} · Whetstone`;
-    if (!isFirst.current) {
-      window.scrollTo(0, 0);
-      heading?.focus({ preventScroll: true });
-    }
+    const moves = !isFirst.current;
     isFirst.current = false;
+    if (moves) window.scrollTo(0, 0);
+    const arrive = (): boolean => {
+      const heading = main.current?.querySelector('h1');
+      document.title = `${heading?.textContent ?? 'Studio'} · Whetstone`;
+      if (moves) heading?.focus({ preventScroll: true });
+      return heading !== null && heading !== undefined;
+    };
+    if (arrive() || !main.current) return;
+    // A page that asks the server first has no heading yet.
+    const watch = new MutationObserver(() => {
+      if (arrive()) watch.disconnect();
+    });
+    watch.observe(main.current, { childList: true, subtree: true });
+    return () => watch.disconnect();
   }, [place, main]);
 }
 

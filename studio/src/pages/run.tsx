@@ -23,10 +23,12 @@ export function RunPage({ id }: { id: string }) {
   const schema = useLoaded('schema', api.schema);
   useAnnouncedState(run?.detail.state);
   if (!run) {
+    // No heading that another takes the place of: the focus would be lost with it.
+    if (!error) return <Loading what="the run" />;
     return (
       <>
         <h1 tabIndex={-1}>Run</h1>
-        {error ? <Failure error={error} retry={reload} /> : <Loading what="the run" />}
+        <Failure error={error} retry={reload} />
       </>
     );
   }
