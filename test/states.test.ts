@@ -151,3 +151,59 @@ describe.each(Object.entries(cases))('%s', (_, set) => {
     expect(lasting(await resumeRun(id, { store }))).toEqual(lasting(whole));
   });
 });
+
+describe('a branch with other minutes', () => {
+  const short = ['method.name=random', 'method.batchSize=4', 'budget.evaluations=50000000'];
+  const load = (...set: string[]) => task.load(...short, ...set);
+  const firstSteps = (id: string, count: number) => steps(id).slice(0, count);
+
+  it('goes on from a run that was paused and resumed, and from that branch', async () => {
+    let seen = 0;
+    const paused = optimize(await load('budget.minutes=0.02'), {
+      store,
+      onEvent: (event) => {
+        if (event.kind === 'step' && ++seen === 3) requestPause(store, store.getRun('last').id);
+      },
+    });
+    await expect(paused).rejects.toThrow(/is paused/);
+    const { id } = store.getRun('last');
+    await resumeRun(id, { store });
+    const all = steps(id).length;
+    const more = branchRun(store, id, { set: ['budget.minutes=0.03'] });
+    await resumeRun(more.id, { store });
+    expect(firstSteps(more.id, all)).toEqual(steps(id));
+    expect(steps(more.id).length).toBeGreaterThan(all);
+    // Each step was made with the limits that held then.
+    for (const step of [3, all, steps(more.id).length]) {
+      const next = branchRun(store, more.id, { set: ['budget.minutes=0.04'], step });
+      await resumeRun(next.id, { store });
+      expect(firstSteps(next.id, step)).toEqual(firstSteps(more.id, step));
+      expect(steps(next.id).length).toBeGreaterThan(step);
+    }
+  });
+
+  it('goes on from a run whose search was shortened to end in time', async () => {
+    const { runId } = await optimize(await load('budget.minutes=1', 'budget.evaluations=300'), {
+      store,
+      totalSeconds: 1,
+    });
+    const warnings = (id: string) =>
+      store.events(id, { kinds: ['warning'] }).map(({ event }) => event);
+    expect(JSON.stringify(warnings(runId))).toContain('is shortened to');
+    const at = 2;
+    const set = ['budget.minutes=60', 'budget.evaluations=600'];
+    const branch = branchRun(store, runId, { set, step: at });
+    const result = await resumeRun(branch.id, { store });
+    expect(result.evaluations).toBeGreaterThanOrEqual(600);
+    expect(firstSteps(branch.id, at)).toEqual(firstSteps(runId, at));
+  });
+
+  it('goes on from a state with other options and other minutes at once', async () => {
+    const learns = ['method.name=policy-gradient', 'method.batchSize=4', 'method.adapterWidth=16'];
+    const { runId } = await run([...learns, 'budget.evaluations=4000']);
+    const set = ['method.learningRate=0.0001', 'budget.minutes=120', 'budget.evaluations=4500'];
+    const branch = branchRun(store, runId, { set });
+    const result = await resumeRun(branch.id, { store });
+    expect(result.evaluations).toBeGreaterThanOrEqual(4500);
+  });
+});

@@ -14,7 +14,7 @@ import { refuseCell } from './lifecycle.ts';
 import { versions } from './optimize.ts';
 import { recordedConfig } from './resume.ts';
 import { methodOf } from './search.ts';
-import type { NewRun, RunStore, StoredRun } from './store.ts';
+import type { BranchOrigin, NewRun, RunStore, StoredRun } from './store.ts';
 
 export interface BranchOptions {
   /** Paths and values, as `--set` takes them. */
@@ -61,13 +61,25 @@ export function branchRun(store: RunStore, id: string, options: BranchOptions = 
         : {
             branch: {
               step: start.step,
-              budget: was.config.budget,
               fromState: start.fromState,
+              ...budgetsUpTo(start.step, parent.origin?.branch, was.config.budget),
             },
           }),
     },
   };
   return store.getRun(store.copyRun(parent.id, run, start));
+}
+
+/** The budget that a step was made with, and those of the steps before it. */
+function budgetsUpTo(
+  step: number,
+  branch: BranchOrigin | undefined,
+  last: unknown,
+): Pick<BranchOrigin, 'budget' | 'earlier'> {
+  const stages = branch ? [...(branch.earlier ?? []), { step: branch.step, budget: branch.budget }] : []; // biome-ignore format: one list
+  const earlier = stages.filter((stage) => stage.step < step);
+  const { budget } = stages[earlier.length] ?? { budget: last };
+  return { budget, ...(earlier.length > 0 ? { earlier } : {}) };
 }
 
 interface Start {

@@ -8,6 +8,7 @@ import type { AnyTask } from '../tasks/index.ts';
 import { formatCount } from '../util/format.ts';
 import type { Bench, ChoiceLimits } from './bench.ts';
 import type { Config } from './config.ts';
+import type { BranchOrigin } from './store.ts';
 
 /** Calls of the task LM at most: shortlist, finalists on the open splits, three rows on test. */
 export function callsAfterSearch(
@@ -19,9 +20,24 @@ export function callsAfterSearch(
   return 2 * finalists * Math.min(128, validation) + finalists * open + 3 * task.test.size;
 }
 
-/** A search under caps: its configuration, and what ends the holding back of the rest. */
-export interface Capped<C extends Config> {
-  readonly config: C;
+/** Limits of a search, and the last step that they hold for. */
+export interface Limits {
+  readonly step: number;
+  readonly budget: Config['budget'];
+}
+
+/** The limits of a run in the order of its steps: its own, after those that a branch began with. */
+export function limitsOf(
+  { budget }: Pick<Config, 'budget'>,
+  branch?: BranchOrigin,
+): readonly Limits[] {
+  const earlier = branch ? [...(branch.earlier ?? []), branch] : [];
+  return [...(earlier as readonly Limits[]), { step: Number.POSITIVE_INFINITY, budget }];
+}
+
+/** A search under caps: its limits, and what ends the holding back of the rest. */
+export interface Capped {
+  readonly limits: readonly Limits[];
   release(): void;
 }
 
@@ -32,32 +48,39 @@ const MARGIN = 1.1;
  * Puts aside what the end of a run takes; `share` of what is left then is this search's.
  * @throws BudgetError when that leaves nothing to search with
  */
-export function withinCaps<C extends Config>(config: C, bench: Bench, share = 1): Capped<C> {
+export function withinCaps(limits: readonly Limits[], bench: Bench, share = 1): Capped {
   const { ledger, task } = bench;
-  const free = { config, release: () => {} };
+  const free = { limits, release: () => {} };
   if (!bench.putAside || !ledger || ledger.calls === 0) return free;
   const calls = MARGIN * callsAfterSearch(task, bench.choice);
   const spent = { tokens: ledger.inputTokens + ledger.outputTokens, usd: ledger.usd ?? 0 };
   const perCall = { tokens: spent.tokens / ledger.calls, usd: spent.usd / ledger.calls };
-  const end = { tokens: calls * perCall.tokens, usd: calls * perCall.usd };
   // The last call is sent only where its worst case fits, too.
   const longest = task.kind === 'text' ? 4 * task.maxAnswerTokens : 0;
   const worst = 1 + longest / Math.max(1, perCall.tokens);
-  const capFor = (key: 'tokens' | 'usd') => {
-    const cap = config.budget[key];
+  const endOf = (budget: Config['budget'], key: 'tokens' | 'usd') =>
+    (budget[key] ? calls + worst : calls) * perCall[key];
+  const capFor = (budget: Config['budget'], key: 'tokens' | 'usd') => {
+    const cap = budget[key];
     if (cap === undefined || cap === 0) return cap;
-    end[key] += worst * perCall[key];
-    const left = share * (cap - spent[key]) - end[key];
+    const end = endOf(budget, key);
+    const left = share * (cap - spent[key]) - end;
     if (left > 0) return left;
     const show = (amount: number) =>
       key === 'usd' ? `$${amount.toFixed(4)}` : formatCount(Math.ceil(amount));
     throw new BudgetError(
-      `budget.${key}: ${show(spent[key])} of ${show(cap)} are spent and choosing and testing may take ${show(end[key])}, nothing is left to search with; raise budget.${key} or lower task.maxExamples`,
+      `budget.${key}: ${show(spent[key])} of ${show(cap)} are spent and choosing and testing may take ${show(end)}, nothing is left to search with; raise budget.${key} or lower task.maxExamples`,
     );
   };
-  const [tokens, usd] = [capFor('tokens'), capFor('usd')!];
+  const { budget: last } = limits.at(-1)!;
   return {
-    config: { ...config, budget: { ...config.budget, tokens, usd } },
-    release: bench.putAside({ tokens: Math.ceil(end.tokens), usd: end.usd }),
+    limits: limits.map(({ step, budget }) => {
+      const [tokens, usd] = [capFor(budget, 'tokens'), capFor(budget, 'usd')!];
+      return { step, budget: { ...budget, tokens, usd } };
+    }),
+    release: bench.putAside({
+      tokens: Math.ceil(endOf(last, 'tokens')),
+      usd: endOf(last, 'usd'),
+    }),
   };
 }

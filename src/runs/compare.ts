@@ -14,7 +14,7 @@ import type { AnyExample, Example } from '../tasks/index.ts';
 import { withFileLock } from '../util/file-lock.ts';
 import { sha256Json } from '../util/hash.ts';
 import type { Bench, OpenText } from './bench.ts';
-import { withinCaps } from './caps.ts';
+import { limitsOf, withinCaps } from './caps.ts';
 import { scoreSolutions } from './choose.ts';
 import type { CellEvent, CompareEvent, OnCompareEvent } from './compare-events.ts';
 import { type ComparedMethod, cellConfig, type Plan, taskOf } from './compare-plan.ts';
@@ -315,10 +315,11 @@ async function runCell(
   const before = bench.ledger;
   try {
     emit(startEvent(runId, bench, { method, config: loaded.config }));
-    const capped = withinCaps(loaded.config, bench, 1 / (total - done));
+    const capped = withinCaps(limitsOf(loaded.config), bench, 1 / (total - done));
     const found = await search({
       bench,
-      config: capped.config,
+      config: loaded.config,
+      limits: capped.limits,
       method,
       methodOptions: options,
       emit,

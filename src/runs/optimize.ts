@@ -13,7 +13,7 @@ import { type AnyExample, sampleStratified } from '../tasks/index.ts';
 import { packageRoot } from '../util/package-root.ts';
 import { createRng } from '../util/rng.ts';
 import type { Bench, OpenText } from './bench.ts';
-import { withinCaps } from './caps.ts';
+import { type Limits, limitsOf, withinCaps } from './caps.ts';
 import { bestOf, scoreSolutions, shortlist } from './choose.ts';
 import type { Config, LoadedConfig } from './config.ts';
 import { differences } from './differences.ts';
@@ -98,11 +98,13 @@ export async function optimize(
     const yardsticks = await scoreHumans({ bench, emit, signal, journal }, options.totalSeconds);
     emit({ kind: 'progress', phase: 'preparing the search', done: 0, unit: 'steps' });
     const plan = timePlan(bench, yardsticks.pace, ends);
-    const minutes = journal.value('minutes', () => plan.minutes(config.budget.minutes));
-    const capped = withinCaps(withinTime(config, minutes, emit), bench);
+    const all = limitsOf(config, run?.origin?.branch);
+    const minutes = journal.value('minutes', () => plan.minutes(all[0]!.budget.minutes));
+    const capped = withinCaps(withinTime(all, minutes, emit), bench);
+    const { limits } = capped;
     const artifactFolder = store.artifactFolder(runId);
     const found = await search({
-      ...{ bench, config: capped.config, method, methodOptions, emit, recording, artifactFolder },
+      ...{ bench, config, limits, method, methodOptions, emit, recording, artifactFolder },
       signal: stop.signal,
     }).finally(() => capped.release());
     const scoring = { bench, emit, signal: afterSearch(signal) };
@@ -271,16 +273,17 @@ function timePlan({ task, choice }: Bench, pace: Pace, ends: number) {
   };
 }
 
-function withinTime<C extends LoadedConfig['config']>(
-  config: C,
+/** The first limits of a search, shortened; a branch goes on without. */
+function withinTime(
+  [first, ...later]: readonly Limits[],
   minutes: number,
   emit: (event: RunEvent) => void,
-): C {
-  if (minutes >= config.budget.minutes) return config;
+): readonly Limits[] {
+  if (minutes >= first!.budget.minutes) return [first!, ...later];
   const seconds = Math.round(60 * minutes);
   const message = `this machine is slow or busy: the search is shortened to ${seconds} s, so that the whole run ends in time`;
   emit({ kind: 'warning', message });
-  return { ...config, budget: { ...config.budget, minutes } };
+  return [{ ...first!, budget: { ...first!.budget, minutes } }, ...later];
 }
 
 /** Ctrl-C that ended the search must not end the measuring of what it found; a later one does. */

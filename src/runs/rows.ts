@@ -40,12 +40,19 @@ export interface RunOrigin {
   readonly branch?: BranchOrigin;
 }
 
-export interface BranchOrigin {
+/** A budget that a run's steps were made with. */
+export interface BudgetStage {
+  /** The last of those steps. */
   readonly step: number;
-  /** Options that the parent's steps were made with. */
   readonly budget: unknown;
+}
+
+/** The budget is that of the parent's last steps. */
+export interface BranchOrigin extends BudgetStage {
   /** True where the method's own options differ: the state of that step is where it begins. */
   readonly fromState: boolean;
+  /** Those of its first steps, where it had branched off itself; in their order. */
+  readonly earlier?: readonly BudgetStage[];
 }
 
 export interface StoredRun extends NewRun {

@@ -6,7 +6,6 @@ import type { PromptScorer } from '../environment/index.ts';
 import { BudgetError, ConfigError, isAbort } from '../errors.ts';
 import {
   Budget,
-  type BudgetLimits,
   CandidatePool,
   type LmKind,
   type Method,
@@ -25,6 +24,7 @@ import { formatCount } from '../util/format.ts';
 import { createRng, type RngState } from '../util/rng.ts';
 import { nearest } from '../util/suggest.ts';
 import type { Bench } from './bench.ts';
+import { type Limits, limitsOf } from './caps.ts';
 import { type Config, expectation } from './config.ts';
 import type { Episode, RunEvent, StepFluency } from './events.ts';
 import { since } from './ledger.ts';
@@ -34,6 +34,8 @@ import { Workbench } from './workbench.ts';
 export interface SearchOptions {
   readonly bench: Bench;
   readonly config: Config;
+  /** What holds step after step. @default the configuration's budget */
+  readonly limits?: readonly Limits[];
   readonly method: Method;
   readonly methodOptions: unknown;
   readonly emit: (event: RunEvent, state?: () => SearchState) => void;
@@ -80,9 +82,10 @@ export async function search(options: SearchOptions): Promise<Found> {
   const environments = [environment];
   const spent = () => environments.reduce((sum, { evaluations }) => sum + evaluations, 0);
   const before = bench.ledger;
-  const branch = recording?.run?.origin?.branch;
-  const later = branch && !branch.fromState ? branch : undefined;
-  const budget = new Budget((later?.budget as BudgetLimits | undefined) ?? config.budget, spent, {
+  const limits = options.limits ?? limitsOf(config);
+  /** What holds for the step after one. */
+  const limitsAfter = (step: number) => limits.find((stage) => step < stage.step)!.budget;
+  const budget = new Budget(limitsAfter(0), spent, {
     signal,
     ...(journal ? { now: journal.now } : {}),
     spentOn: () => sinceOf(bench, before),
@@ -122,7 +125,7 @@ export async function search(options: SearchOptions): Promise<Found> {
       pool.goOn(state.pool);
       budget.goOn(state.evaluations);
       tried = state.tried;
-      if (later && kept.step >= later.step) budget.limit(config.budget);
+      budget.limit(limitsAfter(kept.step));
       return state.method;
     },
     ...(bench instanceof Workbench
@@ -162,7 +165,7 @@ export async function search(options: SearchOptions): Promise<Found> {
             tried,
           })),
       );
-      if (later?.step === report.step) budget.limit(config.budget);
+      budget.limit(limitsAfter(report.step));
     }
   };
   try {
@@ -186,14 +189,16 @@ export async function search(options: SearchOptions): Promise<Found> {
   if (!pool.best && tensors.length === 0) {
     if (Number.isFinite(pool.refused)) throw nothingFluent(config, pool.refused);
     throw new BudgetError(
-      `the budget of ${describeBudget(config)} ended before ${method.name} had a result, give it more`,
+      `the budget of ${describeBudget(limits.at(-1)!)} ended before ${method.name} had a result, give it more`,
     );
   }
   return { pool, tensors, files, evaluations: budget.evaluations, seconds: budget.seconds };
 }
 
 /** "10 minutes or 5,000 evaluations". */
-export function describeBudget({ budget: { minutes, evaluations } }: Config): string {
+export function describeBudget({
+  budget: { minutes, evaluations },
+}: Pick<Config, 'budget'>): string {
   const time = `${minutes} ${minutes === 1 ? 'minute' : 'minutes'}`;
   return evaluations === undefined ? time : `${time} or ${formatCount(evaluations)} evaluations`;
 }

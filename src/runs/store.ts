@@ -41,6 +41,7 @@ import { createRunQueries, type RunQueries } from './store-queries.ts';
 
 export type {
   BranchOrigin,
+  BudgetStage,
   NewRun,
   RunOrigin,
   RunRequest,
