@@ -220,7 +220,34 @@ describe('a grid of two methods and two seeds', () => {
     ]);
   });
 
-  it('goes on after SIGKILL: finished cells are kept, the one cut off starts again', async () => {
+  it('a cell that was cut off begins again where it comes out otherwise than it was recorded', async () => {
+    await configure({ evaluations: 5000 });
+    const args = ['compare', 'w.yaml', '--json', '--methods', 'random', '--seeds', '1'];
+    const cut = await start(args, (child, out) => {
+      if (out.includes('"kind":"step","step":3')) child.kill('SIGKILL');
+    });
+    expect(cut.code).toBeNull();
+    await inStore((database) => {
+      database.exec(
+        "UPDATE events SET data = json_set(data, '$.reward', 7) WHERE kind = 'step' AND seq = 3",
+      );
+    });
+    const { code, out } = await whetstone(...args);
+    expect(code).toBe(0);
+    const warnings = events(out).filter(({ kind }) => kind === 'warning');
+    expect(warnings.map(({ message }) => message)).toEqual([
+      expect.stringMatching(
+        /^run .* step 2 comes out otherwise than it was recorded.* begins again$/,
+      ),
+    ]);
+    const fresh = await whetstone(...args, '--fresh');
+    const scoresOf = ({ seconds, ...row }: { seconds: number }) => row;
+    expect(events(out).at(-1).rows.map(scoresOf)).toEqual(
+      events(fresh.out).at(-1).rows.map(scoresOf),
+    );
+  });
+
+  it('goes on after SIGKILL: finished cells are kept, the one cut off too', async () => {
     await configure();
     const killed = await start(GRID, (child, out) => {
       if (ran(out.slice(0, out.lastIndexOf('\n'))).length === 3) child.kill('SIGKILL');
@@ -231,6 +258,8 @@ describe('a grid of two methods and two seeds', () => {
     const grid = events(out).find(({ kind }) => kind === 'comparison');
     expect(grid.resumed).toBeGreaterThanOrEqual(2);
     expect(ran(out)).toHaveLength(4 - grid.resumed);
+    const { runs } = events((await whetstone('runs', 'list', '--json')).out).at(-1);
+    expect(runs).toHaveLength(4);
     expect(events(out).at(-1).rows).toMatchObject([{ seeds: [1, 2] }, { seeds: [1, 2] }]);
   });
 
@@ -242,6 +271,12 @@ describe('a grid of two methods and two seeds', () => {
     expect(code).toBe(130);
     const warning = events(out).findLast(({ kind }) => kind === 'warning');
     expect(warning.message).toContain('the same command goes on from here');
+    // Its first process made more than two steps, each is told once.
+    const again = await start(GRID, (child, text) => {
+      if (/"kind":"step","step":\d/.test(text) && !child.killed) child.kill('SIGINT');
+    });
+    const [next] = events(again.out).filter(({ kind }) => kind === 'step');
+    expect(next.step).toBeGreaterThan(3);
   });
 
   it('says that data changed, and begins anew', async () => {

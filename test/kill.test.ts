@@ -1,6 +1,7 @@
 /**
  * Runs that are killed at random moments, sixty times in all, and resumed: what was acknowledged is in
- * the store, the store is whole, and the end is byte for byte that of a run that was left alone.
+ * the store, the store is whole, and the end is byte for byte that of a run that was left alone. The same
+ * for a comparison, whose command is given again.
  */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -183,3 +184,79 @@ it('sixty kills at random moments change nothing', async () => {
   }
   expect(Object.values(counts).reduce((a, b) => a + b)).toBe(KILLS);
 }, 1_800_000);
+
+const COMPARISON_KILLS = 10;
+
+const compareArgs = [
+  ...['compare', 'tiny.yaml', '--methods', 'evolution,grpo,soft-prompt', '--seeds', '1'],
+  ...['budget.minutes=600', 'budget.evaluations=800'].flatMap((one) => ['--set', one]),
+  ...['evolution', 'grpo', 'soft-prompt'].flatMap((method) =>
+    small[method]!.flatMap((option) => ['--set', `methods.${method}.${option}`]),
+  ),
+];
+
+/** The end of a comparison in a data folder of its own, without times and ids. */
+async function comparisonIn(home: string, ended: Ended) {
+  const lasting = (text: string) =>
+    text.replace(/\d{8}-\d{6}-[0-9a-f]{4}/g, 'ID').replace(/\d+(\.\d+)? (ms|s|min)\b/g, 'TIME');
+  const { html, markdown } = last(ended).report as unknown as Record<string, string>;
+  const store = await openStore(home);
+  try {
+    const [comparison] = store.comparisons.list();
+    const cells = store.comparisons.cells(comparison!.id);
+    const runs = store.listRuns().map(({ id }) => id);
+    return {
+      report: [html!, markdown!].map((path) => lasting(readFileSync(path, 'utf8'))),
+      runs: cells.map(({ run }) => ({
+        events: store.events(run!).map(({ event }) => timeless(event)),
+        prompts: store.prompts(run!),
+        // What is computed twice is written twice.
+        computed: [...store.recordings.journalKeys(run!)]
+          .map(({ key }) => key)
+          .filter((key) => key.startsWith('["')),
+      })),
+      // A process may die between a run's making and its cell's.
+      others: runs
+        .filter((run) => !cells.some((cell) => cell.run === run))
+        .flatMap((run) => store.events(run)),
+    };
+  } finally {
+    store.close();
+  }
+}
+
+it('a comparison that is killed at random moments ends with the same report', async () => {
+  process.stdout.write(`kill test of a comparison: seed ${SEED}\n`);
+  const rng = createRng(SEED);
+  const inHome = (name: string) => join(task.folder, name);
+  const start = (home: string, ms = Number.POSITIVE_INFINITY) => {
+    let timer: NodeJS.Timeout | undefined;
+    return whetstoneIn(task.folder, compareArgs, {
+      env: { WHETSTONE_HOME: home },
+      onLine: (_, child) => {
+        if (Number.isFinite(ms)) timer ??= setTimeout(() => child.kill('SIGKILL'), ms);
+      },
+    }).finally(() => clearTimeout(timer));
+  };
+  const begun = performance.now();
+  const whole = await start(inHome('whole'));
+  const wholeMs = performance.now() - begun;
+  expect(`${whole.code} ${whole.err}`).toMatch(/^0 /);
+  const expected = await comparisonIn(inHome('whole'), whole);
+  expect(expected.others).toEqual([]);
+  for (const { computed } of expected.runs) expect(computed.length).toBeGreaterThan(0);
+  let kills = 0;
+  for (let round = 0; kills < COMPARISON_KILLS; round++) {
+    const home = inHome(`killed-${round}`);
+    let ended: Ended | undefined;
+    while (kills < COMPARISON_KILLS && ended?.code !== 0) {
+      ended = await start(home, (rng.next() * wholeMs) / 4);
+      if (ended.code === 0) break;
+      expect(ended, ended.err).toMatchObject({ code: null });
+      kills++;
+    }
+    if (ended?.code !== 0) ended = await start(home);
+    expect(`${ended.code} ${ended.err}`).toMatch(/^0 /);
+    expect(await comparisonIn(home, ended)).toEqual(expected);
+  }
+}, 1_200_000);

@@ -297,6 +297,11 @@ describe('models behind an API', () => {
   });
   afterAll(() => server.close());
 
+  const timeless = (line: Line) => {
+    const { seconds, runId, ...rest } = line as unknown as Record<string, unknown>;
+    return rest;
+  };
+
   it('are paid once: what was answered before the kill is not asked again, and counts', async () => {
     const rows = sums(40).map((row) => JSON.stringify(row));
     await writeFile(join(task.folder, 'sums.jsonl'), `${rows.join('\n')}\n`);
@@ -313,10 +318,6 @@ describe('models behind an API', () => {
       budget: { evaluations: 200, minutes: 600 },
     };
     await writeFile(join(task.folder, 'text.yaml'), JSON.stringify(config));
-    const timeless = (line: Line) => {
-      const { seconds, runId, ...rest } = line as unknown as Record<string, unknown>;
-      return rest;
-    };
     const whole = await whetstone(['optimize', 'text.yaml']);
     expect(whole.code).toBe(0);
     const calls = server.asked.length;
@@ -334,5 +335,48 @@ describe('models behind an API', () => {
     expect(timeless(last(resumed))).toEqual(timeless(last(whole)));
     // What was under way when it was killed was sent, and nobody read the answer.
     expect(server.asked.length - 2 * calls).toBeLessThanOrEqual(32);
+  }, 240_000);
+
+  it('are paid once by a comparison, too', async () => {
+    const rows = sums(40).map((row) => JSON.stringify(row));
+    await writeFile(join(task.folder, 'sums.jsonl'), `${rows.join('\n')}\n`);
+    const model = (name: string) => ({
+      provider: 'openai-compatible',
+      model: name,
+      baseUrl: server.baseUrl,
+    });
+    const config = {
+      task: { kind: 'arithmetic', data: 'sums.jsonl', input: 'problem', gold: 'answer' },
+      taskLm: model('calculator'),
+      policyLm: model('writer'),
+      methods: { reflect: { prompts: ['Solve the problem.'] } },
+      budget: { evaluations: 200, minutes: 600 },
+    };
+    await writeFile(join(task.folder, 'grid.yaml'), JSON.stringify(config));
+    const args = ['compare', 'grid.yaml', '--methods', 'manual,reflect', '--seeds', '1'];
+    const compareIn = (home: string, most = Number.POSITIVE_INFINITY) =>
+      whetstoneIn(task.folder, args, {
+        env: { WHETSTONE_HOME: join(task.folder, home) },
+        onLine: (_, child) => {
+          if (server.asked.length > most) child.kill('SIGKILL');
+        },
+      });
+    const before = server.asked.length;
+    const whole = await compareIn('whole');
+    expect(`${whole.code} ${whole.err}`).toMatch(/^0 /);
+    const calls = server.asked.length - before;
+    const begun = server.asked.length;
+    let kills = 0;
+    for (const share of [0.3, 0.5, 0.7, 0.9]) {
+      const cut = await compareIn('cut', begun + share * calls);
+      if (cut.code === null) kills++;
+    }
+    expect(kills).toBeGreaterThan(1);
+    const ended = await compareIn('cut');
+    expect(`${ended.code} ${ended.err}`).toMatch(/^0 /);
+    const rowsOf = (line: Line) => (line.rows as Line[]).map(timeless);
+    expect(rowsOf(last(ended))).toEqual(rowsOf(last(whole)));
+    // What was under way at each kill was sent, and nobody read the answer.
+    expect(server.asked.length - begun - calls).toBeLessThanOrEqual(32 * kills);
   }, 240_000);
 });

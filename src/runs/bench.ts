@@ -1,13 +1,12 @@
 /** What a run works with, whichever way the task LM answers: opened from a configuration. */
-import type { PromptScorer } from '../environment/index.ts';
+import type { PromptScorer, Recorder } from '../environment/index.ts';
 import type { LmKind } from '../methods/index.ts';
 import type { LanguageModel } from '../models/language-model.ts';
 import type { Precision } from '../models/prepared-weights.ts';
-import type { LedgerLine, Role, TextModel } from '../providers/index.ts';
+import type { LedgerLine, Outcomes, ResponseCache, Role, TextModel } from '../providers/index.ts';
 import type { AnyExample, AnyTask } from '../tasks/index.ts';
 import type { OnProgress } from '../util/progress.ts';
 import type { LoadedConfig } from './config.ts';
-import type { Journal } from './journal.ts';
 import type { ModelReference } from './model-reference.ts';
 
 export interface EnvironmentWith {
@@ -31,7 +30,9 @@ export interface OpenOptions {
   /** @default local models and the providers that Whetstone knows */
   readonly openText?: OpenText | undefined;
   /** Keeps what models and environments answer. @default nothing is kept */
-  readonly journal?: Journal | undefined;
+  readonly journal?: (Recorder & Outcomes) | undefined;
+  /** Answers of APIs. @default in memory, as long as the bench is open */
+  readonly cache?: ResponseCache | undefined;
 }
 
 /** How much a choice among prompts may look at. */
@@ -66,6 +67,8 @@ export interface Bench {
   readonly ledger?: LedgerLine | undefined;
   /** Puts a part of the budget aside until the returned function is called, where there is such a budget. */
   putAside?(part: { readonly tokens: number; readonly usd: number }): () => void;
+  /** Forgets what was answered, so that the next search is its own. */
+  forget?(): void;
   environment(
     examples: readonly AnyExample[],
     precision: Precision,

@@ -3,38 +3,27 @@
  * store. One engine and one opened LM serve them all. The test split is opened at the end: texts of
  * all cells with the same test examples are scored in one pass, tensors when their cell ends.
  *
- * The store knows each cell's state, so that the same comparison goes on where it stopped.
+ * The store knows each cell's state and its run's journal, so that the same comparison goes on where it
+ * stopped, in the middle of a cell too.
  */
 import { dirname, join } from 'node:path';
-import { answerScores, type PromptScore } from '../environment/index.ts';
-import { isAbort, StoreError, WhetstoneError } from '../errors.ts';
-import type { TextSolution } from '../methods/index.ts';
+import { isAbort } from '../errors.ts';
 import type { LedgerLine } from '../providers/index.ts';
-import type { AnyExample, Example } from '../tasks/index.ts';
 import { withFileLock } from '../util/file-lock.ts';
 import { sha256Json } from '../util/hash.ts';
-import type { Bench, OpenText } from './bench.ts';
-import { limitsOf, withinCaps } from './caps.ts';
-import { scoreSolutions } from './choose.ts';
-import type { CellEvent, CompareEvent, OnCompareEvent } from './compare-events.ts';
-import { type ComparedMethod, cellConfig, type Plan, taskOf } from './compare-plan.ts';
-import type { CellOutcome, CellTest, StoredCell } from './comparison-table.ts';
+import type { Bench, OpenOptions, OpenText } from './bench.ts';
+import { CellJournals, noCache } from './cell-journals.ts';
+import type { CompareEvent, OnCompareEvent } from './compare-events.ts';
+import { type Plan, taskOf } from './compare-plan.ts';
+import type { StoredCell } from './comparison-table.ts';
 import { earlierCells, type StoredPlan } from './earlier-cells.ts';
-import type { RunEvent } from './events.ts';
-import { since } from './ledger.ts';
-import { splitScore } from './measure.ts';
+import { cellEvent, countOf, type Grid, keyOf } from './grid.ts';
+import { runCell } from './grid-cell.ts';
+import { testTexts } from './grid-test.ts';
 import { nameOf } from './model-reference.ts';
 import { openBench } from './open-bench.ts';
-import {
-  beginRun,
-  checkRoom,
-  chooseFinalist,
-  describeChosen,
-  poolPrompts,
-  promptOf,
-  startEvent,
-} from './optimize.ts';
-import { refuseSmallBudget, refuseUnserved, search } from './search.ts';
+import { checkRoom } from './optimize.ts';
+import { refuseSmallBudget, refuseUnserved } from './search.ts';
 import type { RunStore } from './store.ts';
 import { Workbench } from './workbench.ts';
 
@@ -74,16 +63,6 @@ export interface Compared {
   };
 }
 
-interface Grid {
-  readonly id: string;
-  readonly plan: Plan;
-  readonly benches: readonly Bench[];
-  readonly cells: Map<string, StoredCell>;
-  readonly store: RunStore;
-  readonly signal: AbortSignal | undefined;
-  readonly emit: (event: CompareEvent) => void;
-}
-
 /**
  * Runs what is left of a comparison.
  * @throws ConfigError when a method cannot be served or the budget is too small for one step
@@ -91,7 +70,8 @@ interface Grid {
 export async function compare(plan: Plan, options: CompareOptions): Promise<Compared> {
   const { store, signal } = options;
   const emit = (event: CompareEvent) => options.onEvent?.(event);
-  const benches = await openBenches(plan, emit, options);
+  const journals = new CellJournals();
+  const benches = await openBenches(plan, emit, { ...options, journal: journals });
   try {
     const [bench] = benches as [Bench, ...Bench[]];
     await refuseUnserved(bench, plan.methods.map(({ method }) => method)); // biome-ignore format: one call
@@ -102,7 +82,7 @@ export async function compare(plan: Plan, options: CompareOptions): Promise<Comp
     const hashes = await hashesOf(plan, benches);
     const id = chooseComparison(plan, hashes, { ...options, emit });
     const folder = comparisonFolder(store, id);
-    const work = () => runGrid(plan, { id, benches, store, signal, emit }, options);
+    const work = () => runGrid(plan, { id, benches, journals, store, signal, emit }, options);
     const cells = await withFileLock(join(folder, 'lock'), work, {
       signal,
       onWait: (pid) =>
@@ -130,7 +110,7 @@ export function comparisonFolder(store: RunStore, id: string): string {
 async function openBenches(
   { loaded, repetitions }: Plan,
   emit: (event: CompareEvent) => void,
-  { signal, openText }: Pick<CompareOptions, 'signal' | 'openText'>,
+  { signal, openText, journal }: Pick<OpenOptions, 'signal' | 'openText' | 'journal'>,
 ): Promise<Bench[]> {
   const bySplit = new Map<string | undefined, Bench>();
   let first: Bench | undefined;
@@ -146,6 +126,8 @@ async function openBenches(
             {
               signal,
               openText,
+              journal,
+              cache: noCache,
               onProgress: (progress) => emit({ kind: 'progress', ...progress }),
               onWarning: (message) => emit({ kind: 'warning', message }),
             },
@@ -222,25 +204,27 @@ function takeOver(store: RunStore, id: string, paid: readonly StoredCell[]): voi
   }
 }
 
-const keyOf = (method: string, repetition: number): string => `${method} ${repetition}`;
-
 async function runGrid(
   plan: Plan,
   parts: Omit<Grid, 'plan' | 'cells'>,
   { retryFailed }: CompareOptions,
 ): Promise<StoredCell[]> {
-  const known = parts.store.comparisons
-    .cells(parts.id)
-    .filter(({ state }) => state !== 'running' && !(retryFailed && state === 'failed'));
+  const stored = parts.store.comparisons.cells(parts.id);
+  const known = stored.filter(
+    ({ state }) => state !== 'running' && !(retryFailed && state === 'failed'),
+  );
+  const { recordings } = parts.store;
+  for (const { run } of stored) if (run) parts.journals.paidIn({ recordings, run });
   const cells = new Map(known.map((cell) => [keyOf(cell.method, cell.repetition), cell]));
   const grid: Grid = { ...parts, plan, cells };
   announce(grid, known);
   try {
     for (const repetition of plan.repetitions.keys()) {
       for (const compared of plan.methods) {
-        if (!cells.has(keyOf(compared.method.name, repetition))) {
-          await runCell(grid, compared, repetition);
-        }
+        const isPlace = (cell: StoredCell) =>
+          cell.method === compared.method.name && cell.repetition === repetition;
+        if (cells.has(keyOf(compared.method.name, repetition))) continue;
+        await runCell(grid, compared, { repetition, earlier: stored.find(isPlace) });
       }
     }
     await testTexts(grid);
@@ -288,179 +272,4 @@ function aboutOf({ loaded }: Plan, { task, taskLm, metricName }: Bench): Compare
       test: task.test.size,
     },
   };
-}
-
-/** One search and choice. A failure is the cell's; what stops everything is thrown. */
-async function runCell(
-  grid: Grid,
-  { method, options }: ComparedMethod,
-  repetition: number,
-): Promise<void> {
-  const { plan, store, signal } = grid;
-  signal?.throwIfAborted();
-  const bench = grid.benches[repetition]!;
-  const loaded = cellConfig(plan, method.name, plan.repetitions[repetition]!);
-  const started = performance.now();
-  const seconds = () => (performance.now() - started) / 1000;
-  const runId = beginRun(store, { bench, loaded, method, methodOptions: options });
-  const place = { method: method.name, repetition };
-  const put = (cell: Pick<StoredCell, 'state' | 'outcome' | 'error'>) =>
-    putCell(grid, { ...place, run: runId, ...cell });
-  const emit = (event: RunEvent) => {
-    if (event.kind !== 'progress') store.appendEvent(runId, event);
-    grid.emit({ ...event, ...place });
-  };
-  const { done, total } = countOf(grid);
-  put({ state: 'running' });
-  const before = bench.ledger;
-  try {
-    emit(startEvent(runId, bench, { method, config: loaded.config }));
-    const capped = withinCaps(limitsOf(loaded.config), bench, 1 / (total - done));
-    const found = await search({
-      bench,
-      config: loaded.config,
-      limits: capped.limits,
-      method,
-      methodOptions: options,
-      emit,
-      signal,
-      keepsPartial: false,
-    }).finally(() => capped.release());
-    try {
-      const chosen = await chooseFinalist({ bench, config: loaded.config, found, emit, signal });
-      if (!Number.isFinite(chosen.validation.reward)) {
-        throw new WhetstoneError(
-          `${method.name}: what it found has the reward ${chosen.validation.reward} on validation`,
-        );
-      }
-      const described = await describeChosen(
-        { bench, found, method, runId, seconds, store },
-        chosen,
-      );
-      const ledger = bench.ledger && since(bench.ledger, before);
-      const outcome: CellOutcome = {
-        found: { ...described, ...(ledger ? { ledger } : {}) },
-        trainReward: chosen.train.reward,
-      };
-      store.append(runId, { prompts: poolPrompts({ bench, found }) });
-      if (chosen.solution.kind === 'text') put({ state: 'untested', outcome });
-      else {
-        const examples = bench.task.test.open() as readonly Example[];
-        const score = await chosen.solution.evaluate(examples);
-        const cell: StoredCell = { ...place, state: 'untested', run: runId, outcome };
-        finishCell(grid, cell, { examples, score });
-      }
-    } finally {
-      for (const tensor of found.tensors) await tensor.close();
-      // The next search needs the memory.
-      await bench.unload('float32');
-    }
-  } catch (error) {
-    if (isAbort(error)) store.finishRun(runId, { state: 'interrupted' });
-    if (isAbort(error) || error instanceof StoreError) throw error;
-    const message = error instanceof Error ? error.message : String(error);
-    store.finishRun(runId, { state: 'failed', error: message });
-    put({ state: 'failed', error: message });
-    if (!bench.isAlive) throw error;
-  }
-}
-
-/** Opens the test split for the texts of all cells that have the same examples and template. */
-async function testTexts(grid: Grid): Promise<void> {
-  const groups = new Map<string, StoredCell[]>();
-  for (const cell of grid.cells.values()) {
-    if (cell.state !== 'untested') continue;
-    const { task } = grid.benches[cell.repetition]!;
-    const { template } = cell.outcome!.found;
-    const words = task.kind === 'text' ? task.labelWords : task.classes;
-    const key = JSON.stringify([task.hashes['split:test'], template, words]);
-    groups.set(key, [...(groups.get(key) ?? []), cell]);
-  }
-  for (const cells of groups.values()) await testGroup(grid, cells);
-}
-
-async function testGroup(grid: Grid, cells: readonly StoredCell[]): Promise<void> {
-  const bench = grid.benches[cells[0]!.repetition]!;
-  const prompts = cells.length === 1 ? '1 prompt' : `${cells.length} prompts`;
-  const phase = `opening the sealed test split for ${prompts}`;
-  const solutions = cells.map(({ outcome }): TextSolution => {
-    const { prompt, template } = outcome!.found;
-    return { kind: 'text', text: prompt, template };
-  });
-  try {
-    const examples = bench.task.test.open();
-    const total = examples.length;
-    const report = (share: number) => {
-      grid.signal?.throwIfAborted();
-      const done = Math.round(share * total);
-      grid.emit({ kind: 'progress', phase, done, total, unit: 'examples' });
-    };
-    report(0);
-    const scores = await scoreSolutions(bench, solutions, examples, report);
-    cells.forEach((cell, i) => {
-      finishCell(grid, cell, { examples, score: scores[i]! });
-    });
-  } catch (error) {
-    if (isAbort(error) || error instanceof StoreError || !bench.isAlive) throw error;
-    // One prompt may be at fault (too long for some example): the others must not fail with it.
-    const left = cells.filter(
-      ({ method, repetition }) => grid.cells.get(keyOf(method, repetition))!.state === 'untested',
-    );
-    if (cells.length > 1) for (const cell of left) await testGroup(grid, [cell]);
-    else {
-      const [cell] = cells as [StoredCell];
-      const message = `on the test split: ${error instanceof Error ? error.message : error}`;
-      grid.store.finishRun(cell.run!, { state: 'failed', error: message });
-      putCell(grid, { ...cell, state: 'failed', error: message });
-    }
-  }
-}
-
-/** Stores the answers to the test examples with the cell, and its run's result. */
-function finishCell(
-  grid: Grid,
-  cell: StoredCell,
-  { examples, score }: { examples: readonly AnyExample[]; score: PromptScore },
-): void {
-  const { task } = grid.benches[cell.repetition]!;
-  const { found, trainReward } = cell.outcome!;
-  const unanswered = score.text?.failed ?? 0;
-  if (unanswered > 0) {
-    throw new WhetstoneError(
-      `${unanswered} of ${examples.length} test examples have no score, so that the prompt cannot be compared with others; run it again with --retry-failed`,
-    );
-  }
-  const gold = examples.map(({ label = 0 }) => label);
-  const hits = answerScores(score, examples);
-  const test: CellTest = { hash: task.hashes['split:test']!, hits, gold };
-  const result = { ...found, test: splitScore(score) };
-  const prompts = [promptOf(result, trainReward)];
-  grid.store.append(cell.run!, { events: [result], prompts, end: { state: 'done', result } });
-  putCell(grid, { ...cell, state: 'done', outcome: { found, trainReward, test } });
-}
-
-function putCell(grid: Grid, cell: StoredCell): void {
-  grid.store.comparisons.putCell(grid.id, cell);
-  grid.cells.set(keyOf(cell.method, cell.repetition), cell);
-  grid.emit(cellEvent(grid, cell));
-}
-
-function cellEvent(grid: Grid, cell: StoredCell): CellEvent {
-  const { method, repetition, state, run, outcome, error } = cell;
-  return {
-    kind: 'cell',
-    method,
-    repetition,
-    ...grid.plan.repetitions[repetition]!,
-    state,
-    ...(run === undefined ? {} : { runId: run }),
-    ...(outcome ? { seconds: outcome.found.seconds } : {}),
-    ...(error === undefined ? {} : { error }),
-    ...countOf(grid),
-  };
-}
-
-function countOf({ plan, cells }: Grid): { done: number; total: number } {
-  const done = [...cells.values()].filter(({ state }) => state !== 'running').length;
-  return { done, total: plan.methods.length * plan.repetitions.length };
 }

@@ -76,14 +76,14 @@ export class Journal implements Recorder, Outcomes {
   }
 
   recall(key: string): Outcome | undefined {
-    const known = this.recall1(`text ${key}`);
+    const known = this.recall1(TEXT + key);
     if (known) return JSON.parse(Buffer.from(known).toString()) as Outcome;
     this.refuseAfterStop();
     return undefined;
   }
 
   keep(outcomes: readonly (readonly [key: string, outcome: Outcome])[]): void {
-    for (const [key, outcome] of outcomes) this.record(`text ${key}`, jsonBytes(outcome));
+    for (const [key, outcome] of outcomes) this.record(TEXT + key, jsonBytes(outcome));
     // What was paid for must not be asked again; a failure waits, since it may end the run.
     if (outcomes.some(([, outcome]) => 'answer' in outcome)) this.flush();
   }
@@ -198,6 +198,16 @@ export class Journal implements Recorder, Outcomes {
 /** The key of the row that ends a step. */
 export const stepKey = (step: number): string => `${STEP}${step}`;
 
+/** What came of questions to models that answer in text, oldest first. */
+export function* outcomesIn({ recordings, run }: JournalSource): Iterable<[string, Outcome]> {
+  for (const { seq, key } of recordings.journalKeys(run)) {
+    if (!key.startsWith(TEXT)) continue;
+    const data = Buffer.from(recordings.journalData(run, seq)).toString();
+    yield [key.slice(TEXT.length), JSON.parse(data) as Outcome];
+  }
+}
+
+const TEXT = 'text ';
 const STEP = 'step ';
 const CLOCK = 'clock';
 const STOPPED = 'stopped';

@@ -86,16 +86,23 @@ export function counted(
         const before = answers.length;
         const chunk = requests.slice(i, i + size);
         const keys = chunk.map((request) => `${role} ${responseKey(model.key, request)}`);
-        const past = recallAll(keys, outcomes);
-        const some =
-          past ??
-          (await through(chunk, {
-            ...options,
-            onProgress: (done, waitingFor) => options.onProgress?.(before + done, waitingFor),
-          }));
-        if (!past) outcomes?.keep(some.map((answer, at) => [keys[at]!, outcomeOf(answer)]));
-        for (const answer of some) await enter(answer);
-        answers.push(...some);
+        const some = keys.map((key) => recalled(key, outcomes));
+        const asked = [...some.keys()].filter((at) => !some[at]);
+        if (asked.length > 0) {
+          const given = await through(
+            asked.map((at) => chunk[at]!),
+            {
+              ...options,
+              onProgress: (done, waitingFor) => options.onProgress?.(before + done, waitingFor),
+            },
+          );
+          outcomes?.keep(given.map((answer, i) => [keys[asked[i]!]!, outcomeOf(answer)]));
+          for (const [i, answer] of given.entries()) some[asked[i]!] = answer;
+        }
+        for (const answer of some) {
+          await enter(answer!);
+          answers.push(answer!);
+        }
       }
       return answers;
     },
@@ -103,21 +110,13 @@ export function counted(
   };
 }
 
-/** What came of all of them, or nothing where one is asked for the first time. */
-function recallAll(
-  keys: readonly string[],
-  outcomes: Outcomes | undefined,
-): (Completion | Failure)[] | undefined {
-  const past: (Completion | Failure)[] = [];
-  for (const key of keys) {
-    const outcome = outcomes?.recall(key);
-    // A chunk is recorded in one piece.
-    if (!outcome) return undefined;
-    past.push(
-      'answer' in outcome ? outcome.answer : { error: new NetworkError(outcome.failure.message) },
-    );
-  }
-  return past;
+/** What came of a question, or nothing where it is asked for the first time. */
+function recalled(key: string, outcomes: Outcomes | undefined): Completion | Failure | undefined {
+  const outcome = outcomes?.recall(key);
+  if (!outcome) return undefined;
+  return 'answer' in outcome
+    ? outcome.answer
+    : { error: new NetworkError(outcome.failure.message) };
 }
 
 function outcomeOf(answer: Completion | Failure): Outcome {

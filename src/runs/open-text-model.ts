@@ -43,10 +43,9 @@ export interface TextModelsOptions extends OpenOptions {
 /** @throws by `open`: ConfigError for an unknown model, a missing key or a missing price */
 export function textModels(
   { config, folder }: LoadedConfig,
-  { openText, openLocal, journal: outcomes, ...options }: TextModelsOptions,
+  { openText, openLocal, journal: outcomes, cache = memoryCache(), ...options }: TextModelsOptions,
 ): TextModels {
   const ledger = ledgerOf(config.budget);
-  const cache = memoryCache();
   const opened = new Map<string, Promise<TextModel>>();
   const lms = new Map<string, Promise<LanguageModel>>();
   let engine: Engine | undefined;

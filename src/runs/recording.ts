@@ -22,6 +22,9 @@ export interface SearchMark {
   readonly journalSeq: number;
 }
 
+/** What a run does does not come out as it was recorded. */
+export class OtherCourseError extends StoreError {}
+
 export class Recording {
   readonly journal: Journal;
   private readonly store: RunStore;
@@ -188,7 +191,7 @@ export class Recording {
     const text = this.stored.texts[this.seq - this.stored.first];
     if (text === JSON.stringify(event)) return;
     const what = event.kind === 'step' ? `step ${event.step}` : `its event ${this.seq}`;
-    throw new StoreError(
+    throw new OtherCourseError(
       `run ${this.id}: ${what} comes out otherwise than it was recorded, as on another machine or with other libraries; nothing was mixed, begin anew with "whetstone runs branch ${this.id} --step 0"`,
     );
   }

@@ -39,9 +39,9 @@ interface Shared {
   readonly models: TextModels;
   /** In float32 and in the search's precision; behind an API they are one. */
   readonly taskLms: { readonly float32: TextModel; readonly search: TextModel };
-  readonly memory: AnswerMemory;
+  memory: AnswerMemory;
   /** Where answers are label words. */
-  readonly graded: GradedAnswers | undefined;
+  graded: GradedAnswers | undefined;
 }
 
 export class TextBench implements Bench {
@@ -83,13 +83,11 @@ export class TextBench implements Bench {
       const { search } = config.precision;
       const float32 = await models.open(config.taskLm, 'task');
       const rough = await models.open(config.taskLm, 'task', search);
-      const { labelWords } = task;
-      const warn = (message: string) => options.onWarning?.(message);
       const shared = {
         models,
         taskLms: { float32, search: rough },
         memory: new AnswerMemory(),
-        graded: labelWords && new GradedAnswers(labelWords, warn),
+        graded: gradedBy(task, options),
       };
       const metric = await openMetric(task, { loaded, models, taskLm: float32 });
       return new TextBench({ task, metric, shared }, loaded, options);
@@ -113,6 +111,11 @@ export class TextBench implements Bench {
 
   putAside(part: { readonly tokens: number; readonly usd: number }): () => void {
     return this.shared.models.ledger.putAside(part);
+  }
+
+  forget(): void {
+    this.shared.memory = new AnswerMemory();
+    this.shared.graded = gradedBy(this.task, this.options);
   }
 
   get isAlive(): boolean {
@@ -196,6 +199,10 @@ export class TextBench implements Bench {
     const message = `an example has no score, it is left out and not counted as wrong${others}: ${first.message}`;
     this.options.onWarning?.(message);
   }
+}
+
+function gradedBy({ labelWords }: TextTask, { onWarning }: OpenOptions): GradedAnswers | undefined {
+  return labelWords && new GradedAnswers(labelWords, (message) => onWarning?.(message));
 }
 
 /** The configured task as one that is answered in text. */

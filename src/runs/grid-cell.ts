@@ -1,0 +1,141 @@
+/**
+ * A cell of a comparison: one search and choice, recorded as a run. One that was cut off goes on from its
+ * journal and the last state of its method, as a run does.
+ */
+import { isAbort, StoreError, WhetstoneError } from '../errors.ts';
+import type { Example } from '../tasks/index.ts';
+import { limitsOf, withinCaps } from './caps.ts';
+import { type ComparedMethod, cellConfig } from './compare-plan.ts';
+import type { CellOutcome, StoredCell } from './comparison-table.ts';
+import type { RunEvent } from './events.ts';
+import { countOf, type Grid, putCell } from './grid.ts';
+import { finishCell } from './grid-test.ts';
+import { since } from './ledger.ts';
+import { beginRun, chooseFinalist, describeChosen, poolPrompts, startEvent } from './optimize.ts';
+import { OtherCourseError, Recording } from './recording.ts';
+import { search } from './search.ts';
+import type { StoredRun } from './store.ts';
+
+interface Place {
+  readonly repetition: number;
+  /** What the store had of the cell. */
+  readonly earlier?: StoredCell | undefined;
+}
+
+/**
+ * One search and choice, from where it was left. A failure is the cell's; what stops everything is
+ * thrown.
+ */
+export async function runCell(
+  grid: Grid,
+  compared: ComparedMethod,
+  { repetition, earlier }: Place,
+): Promise<void> {
+  grid.signal?.throwIfAborted();
+  const left = leftBy(grid, earlier);
+  if (!left) return searchCell(grid, compared, { repetition });
+  const { state } = left;
+  const run = { ...grid.store.claimRun(left.id), state };
+  try {
+    await searchCell(grid, compared, { repetition, run });
+  } catch (error) {
+    if (!(error instanceof OtherCourseError)) throw error;
+    const message = `${error.message.split('; ')[0]}: this cell begins again`;
+    grid.emit({ kind: 'warning', message });
+    await searchCell(grid, compared, { repetition });
+  }
+}
+
+/** The run of a cell that was cut off, where it can be gone on with. */
+function leftBy({ store }: Grid, cell: StoredCell | undefined): StoredRun | undefined {
+  if (cell?.state !== 'running' || cell.run === undefined) return undefined;
+  const run = store.getRun(cell.run);
+  // Of a version that kept no journal of cells there are steps alone.
+  const isRecorded =
+    store.recordings.lastJournalSeq(run.id) > 0 || !store.lastEvent(run.id, 'step');
+  return run.state !== 'running' && isRecorded ? run : undefined;
+}
+
+async function searchCell(
+  grid: Grid,
+  { method, options }: ComparedMethod,
+  { repetition, run }: { readonly repetition: number; readonly run?: StoredRun },
+): Promise<void> {
+  const { plan, store, journals, signal } = grid;
+  const bench = grid.benches[repetition]!;
+  const loaded = cellConfig(plan, method.name, plan.repetitions[repetition]!);
+  const place = { method: method.name, repetition };
+  const onEvent = (event: RunEvent) => grid.emit({ ...event, ...place });
+  const recording = new Recording(store, { onEvent, run });
+  const { emit, journal } = recording;
+  const runId = recording.begin(() =>
+    beginRun(store, { bench, loaded, method, methodOptions: options }),
+  );
+  const put = (cell: Pick<StoredCell, 'state' | 'outcome' | 'error'>) =>
+    putCell(grid, { ...place, run: runId, ...cell });
+  const { done, total } = countOf(grid);
+  put({ state: 'running' });
+  const before = bench.ledger;
+  bench.forget?.();
+  journals.current = journal;
+  let release = () => {};
+  try {
+    emit(startEvent(runId, bench, { method, config: loaded.config }));
+    // What is left for a cell hangs on those before it.
+    const budget = journal.value('budget', () => {
+      const capped = withinCaps(limitsOf(loaded.config), bench, 1 / (total - done));
+      release = capped.release;
+      return capped.limits[0]!.budget;
+    });
+    const found = await search({
+      bench,
+      config: loaded.config,
+      limits: limitsOf({ budget }),
+      method,
+      methodOptions: options,
+      emit,
+      signal,
+      keepsPartial: false,
+      recording,
+    }).finally(() => release());
+    try {
+      const chosen = await chooseFinalist({ bench, config: loaded.config, found, emit, signal });
+      if (!Number.isFinite(chosen.validation.reward)) {
+        throw new WhetstoneError(
+          `${method.name}: what it found has the reward ${chosen.validation.reward} on validation`,
+        );
+      }
+      const described = await describeChosen(
+        { bench, found, method, runId, seconds: () => recording.seconds, store },
+        chosen,
+      );
+      const ledger = bench.ledger && since(bench.ledger, before);
+      const outcome: CellOutcome = {
+        found: { ...described, ...(ledger ? { ledger } : {}) },
+        trainReward: chosen.train.reward,
+      };
+      store.append(runId, { journal: journal.take(), prompts: poolPrompts({ bench, found }) });
+      if (chosen.solution.kind === 'text') put({ state: 'untested', outcome });
+      else {
+        const examples = bench.task.test.open() as readonly Example[];
+        const score = await chosen.solution.evaluate(examples);
+        const cell: StoredCell = { ...place, state: 'untested', run: runId, outcome };
+        finishCell(grid, cell, { examples, score });
+      }
+    } finally {
+      for (const tensor of found.tensors) await tensor.close();
+      // The next search needs the memory.
+      await bench.unload('float32');
+    }
+  } catch (error) {
+    const isOther = error instanceof OtherCourseError;
+    if (isAbort(error) || isOther) recording.leave({ state: 'interrupted' });
+    if (isAbort(error) || error instanceof StoreError) throw error;
+    const message = error instanceof Error ? error.message : String(error);
+    recording.leave({ state: 'failed', error: message });
+    put({ state: 'failed', error: message });
+    if (!bench.isAlive) throw error;
+  } finally {
+    journals.current = undefined;
+  }
+}
