@@ -3,7 +3,7 @@
  * of SQLite as of Node, that fails. The run ends with one sentence, and resumed it ends as it would have.
  */
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -86,6 +86,16 @@ describe.skipIf(!canCompile)('a disk that fails (needs Linux and a C compiler)',
       expect(error).not.toMatch(/\n|internal/);
     }
   }, 1_200_000);
+
+  it('says so to those who read, where there is no room for the index of the log', async () => {
+    rmSync(join(task.folder, 'home', 'runs.sqlite-shm'), { force: true });
+    writeFileSync(env.FAULT_CONTROL!, Int32Array.of(0, 1, 28, 1));
+    const ended = await whetstoneIn(task.folder, ['runs', 'list'], { env });
+    expect({ code: ended.code, line: last(ended) }).toMatchObject({
+      code: 1,
+      line: { kind: 'error', code: 'store', message: expect.stringMatching(/disk is full/) },
+    });
+  }, 120_000);
 
   it('says so on the command line, with exit code 1', async () => {
     const args = ['optimize', 'tiny.yaml', ...set.flatMap((one) => ['--set', one])];

@@ -138,6 +138,15 @@ describe('what has changed since', () => {
         /tiny\.yaml has changed since it began \(budget\.usd: 0, now 1\).*--as-recorded.*branch .* --set budget\.usd=1/,
       ),
     });
+    // What is proposed can be pasted into a shell.
+    const template = `"task":{"template":"{input} it's {prompt}",`;
+    await writeFile(config, written.replace('"task":{', template));
+    expect(await resume()).toEqual({
+      code: 1,
+      err: expect.stringContaining(
+        `runs branch ${id} --set 'task.template="{input} it'\\''s {prompt}"'"`,
+      ),
+    });
     await writeFile(config, written);
 
     const data = join(task.folder, 'train.tsv');

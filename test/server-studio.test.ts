@@ -259,6 +259,24 @@ describe('data', () => {
     expect(report.duplicates.map(({ isLeak }) => isLeak)).toEqual([false, false]);
   });
 
+  it('of a run that was recorded by another schema are refused with a sentence', async () => {
+    const old = studio.store.createRun({
+      ...{ method: 'random', config: { task: 7 }, seed: 1, versions: {}, hashes: {} },
+    });
+    studio.store.finishRun(old, { state: 'interrupted' });
+    const examples = `/api/runs/${old}/examples?split=train`;
+    for (const response of [
+      await studio.ask('/api/data', { method: 'POST', body: { run: old } }),
+      await studio.ask(examples),
+    ]) {
+      expect({ status: response.status, ...((await response.json()) as object) }).toMatchObject({
+        status: 422,
+        message: expect.stringContaining('its configuration is of another version'),
+      });
+    }
+    await studio.ask(`/api/runs/${old}`, { method: 'DELETE' });
+  });
+
   it('finds what stands twice, and leaks first', async () => {
     const put = (name: string, rows: string[]) =>
       writeFileSync(join(studio.folder, name), ['text,label', ...rows].join('\n'));

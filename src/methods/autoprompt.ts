@@ -70,22 +70,26 @@ export const autoprompt = method({
   async *run(context, o) {
     const { environment, budget, rng } = context;
     const tokens = triggerTokens(environment, o);
-    const nextStart = triggerStarts(context, tokens, o);
     const gradient = await PromptGradient.load(environment);
-    const known = new Set<string>();
-    let current: Trigger | undefined;
-    let stale = 0;
-    let restarts = -1;
+    const kept = context.restore?.() as AutopromptState | undefined;
+    const starts = triggerStarts(context, tokens, { ...o, left: kept?.startsLeft });
+    const known = new Set(kept?.known);
+    let current = kept?.current;
+    let stale = kept?.stale ?? 0;
+    let restarts = kept?.restarts ?? -1;
+    const stateAfter = (step: number) => (): AutopromptState => ({
+      ...{ step, current: current!, stale, restarts, known: [...known], startsLeft: starts.left },
+    });
     try {
-      for (let step = 1; budget.isOpen; step++) {
+      for (let step = (kept?.step ?? 0) + 1; budget.isOpen; step++) {
         const batch = minibatch(context, o.examplesPerStep);
         if (!current || stale >= o.patience) {
-          const tried = await score(context, await nextStart(), batch);
+          const tried = await score(context, await starts.next(), batch);
           for (const { prompt } of tried) known.add(prompt.text);
           current = bestOf(tried).prompt;
           stale = 0;
           restarts++;
-          yield { step, tried, quantities: { restarts, accepted: 0 } };
+          yield { step, tried, quantities: { restarts, accepted: 0 }, state: stateAfter(step) };
           continue;
         }
         const slot = o.positions === 'one' ? rng.integer(current.ids.length) : undefined;
@@ -120,6 +124,7 @@ export const autoprompt = method({
             currentReward: best.score.reward,
             restarts,
           },
+          state: stateAfter(step),
         };
       }
     } finally {
@@ -127,6 +132,17 @@ export const autoprompt = method({
     }
   },
 });
+
+interface AutopromptState {
+  readonly step: number;
+  readonly current: Trigger;
+  readonly stale: number;
+  readonly restarts: number;
+  /** Texts of all triggers that were proposed. */
+  readonly known: readonly string[];
+  /** Human prompts that no search began with yet. */
+  readonly startsLeft: readonly string[] | undefined;
+}
 
 interface Tried {
   readonly prompt: Trigger;

@@ -14,12 +14,19 @@ export interface StartOptions {
   readonly banLabelWords: boolean;
 }
 
-/** Gives, call after call, the triggers among whose best the search begins. */
+export interface TriggerStarts {
+  /** Gives, call after call, the triggers among whose best the search begins. */
+  next(): Promise<Trigger[]>;
+  /** Texts that were not begun with yet, once they are known. */
+  readonly left: readonly string[] | undefined;
+}
+
+/** `left` is that of an earlier process. */
 export function triggerStarts(
   context: MethodContext,
   tokens: TriggerTokens,
-  o: StartOptions,
-): () => Promise<Trigger[]> {
+  o: StartOptions & { readonly left: readonly string[] | undefined },
+): TriggerStarts {
   const draw = (length: number, count: number) =>
     randomTriggers(tokens, { length, count, rng: context.rng });
   const random = () => {
@@ -29,7 +36,7 @@ export function triggerStarts(
       `autoprompt: no ${o.promptTokens} random words of ${context.taskLm.name} are read back as the same tokens, give method.start a text`,
     );
   };
-  if (o.start === 'random') return async () => random();
+  if (o.start === 'random') return { next: async () => random(), left: undefined };
   /** Random words in front of a text that is shorter than `promptTokens`. */
   const filled = (text: string): Trigger | undefined => {
     const { layout } = context.environment;
@@ -38,21 +45,27 @@ export function triggerStarts(
     return tokens.read(layout.prompt(whole));
   };
   if (o.start === 'human') {
-    let left: Promise<string[]> | undefined;
-    return async () => {
-      left ??= humanPrompts(context, o);
-      const text = (await left).shift();
-      const trigger = text === undefined ? undefined : filled(text);
-      return trigger ? [trigger] : random();
+    let left = o.left;
+    return {
+      get left() {
+        return left;
+      },
+      async next() {
+        const [text, ...others] = left ?? (await humanPrompts(context, o));
+        left = others;
+        const trigger = text === undefined ? undefined : filled(text);
+        return trigger ? [trigger] : random();
+      },
     };
   }
-  return async () => {
+  const next = async () => {
     const trigger = filled(o.start);
     if (trigger) return [trigger];
     throw new ConfigError(
       `method.start: "${o.start}" is not read back as it is written by ${context.taskLm.name}, expected random, human or a plain text`,
     );
   };
+  return { next, left: undefined };
 }
 
 /** The human prompts, best first. */

@@ -7,6 +7,7 @@
 import { readFile } from 'node:fs/promises';
 import { ConfigError, DataError, StoreError, WeightsError } from '../errors.ts';
 import { sha256 } from '../util/hash.ts';
+import { shellWord } from '../util/text.ts';
 import { type LoadedConfig, parseConfig } from './config.ts';
 import { configSchema } from './config-schema.ts';
 import { type Difference, differences } from './differences.ts';
@@ -102,7 +103,7 @@ async function refuseChangedFile(run: StoredRun): Promise<void> {
   if (text === undefined || sha256(text) === file.sha256) return;
   const [change] = changesOf(run, text);
   if (!change) return;
-  const set = `${change.path}=${JSON.stringify(change.b) ?? ''}`;
+  const set = shellWord(`${change.path}=${JSON.stringify(change.b) ?? ''}`);
   throw new StoreError(
     `run ${run.id}: ${file.path} has changed since it began (${change.path}: ${show(change.a)}, now ${show(change.b)}); go on as it was with --as-recorded, or with the change by "whetstone runs branch ${run.id} --set ${set}"`,
   );

@@ -164,9 +164,21 @@ export function toEvent(row: EventRow): StoredEvent {
   return { seq: row.seq, time: new Date(row.time), event: JSON.parse(row.data) };
 }
 
+/**
+ * A text as it is bound: SQLite's drivers cut it at U+0000, which stands as U+0001 "0" there, and U+0001
+ * as U+0001 "1".
+ */
+export function storedText(text: string): string {
+  return text.replaceAll('\u0001', '\u00011').replaceAll('\0', '\u00010');
+}
+
+function givenText(stored: string): string {
+  return stored.replaceAll('\u00010', '\0').replaceAll('\u00011', '\u0001');
+}
+
 export function toPrompt(row: PromptRow): StoredPrompt {
   return {
-    text: row.text,
+    text: givenText(row.text),
     tokens: JSON.parse(row.tokens),
     ...(row.reward === null ? {} : { reward: row.reward }),
     scores: JSON.parse(row.scores),

@@ -13,6 +13,7 @@ import {
   type RunState,
   type StoredPrompt,
   type StoredRun,
+  storedText,
   toRun,
 } from './rows.ts';
 import type { Database } from './sqlite.ts';
@@ -66,7 +67,7 @@ export function insertPrompt(database: Database, run: string, prompt: StoredProm
     .prepare('INSERT OR REPLACE INTO prompts VALUES (?, ?, ?, ?, ?, ?)')
     .run(
       run,
-      prompt.text,
+      storedText(prompt.text),
       JSON.stringify(prompt.tokens),
       prompt.reward ?? null,
       JSON.stringify(prompt.scores),

@@ -62,6 +62,19 @@ describe('a run in the store', () => {
     store.close();
   });
 
+  it('keeps a prompt with U+0000 whole, and refuses such a name', async () => {
+    const store = await openStore(folder);
+    const id = store.createRun(NEW);
+    const texts = ['a\0b', 'a\0c', 'a', '\u0001', '\u00010', '\u00011\0', '\0'];
+    for (const text of texts) store.putPrompt(id, { text, tokens: [], scores: {} });
+    expect(new Set(store.prompts(id).map(({ text }) => text))).toEqual(new Set(texts));
+    expect(() => store.createRun({ ...NEW, method: 'mine\0' })).toThrow(
+      /^method\.name: "mine\\u0000" holds the character U\+0000/,
+    );
+    expect(store.listRuns()).toHaveLength(1);
+    store.close();
+  });
+
   it('is found by the start of its id and as the last one', async () => {
     const store = await openStore(folder);
     expect(() => store.getRun('last')).toThrow(/no run yet/);

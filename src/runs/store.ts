@@ -8,7 +8,7 @@
 import { randomBytes } from 'node:crypto';
 import { chmodSync, closeSync, existsSync, openSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { StoreError, WhetstoneError } from '../errors.ts';
+import { ConfigError, StoreError, WhetstoneError } from '../errors.ts';
 import { dataFolder } from '../util/data-folder.ts';
 import { makeFolder } from '../util/make-folder.ts';
 import { suggestion } from '../util/suggest.ts';
@@ -249,6 +249,7 @@ function createStore(database: Database, path: string): RunStore {
     path,
     artifactFolder: (run) => artifactFolder(path, run),
     createRun(run) {
+      refuseNul('method.name', run.method);
       const id = newRunId();
       transaction(() => table.insertRun(database, id, run, 'running'));
       adopt(id, 1);
@@ -343,6 +344,12 @@ function findRun(database: Database, id: string): StoredRun {
   );
 }
 
+/** SQLite's drivers cut a text there without a word. */
+function refuseNul(place: string, name: string): void {
+  if (!name.includes('\0')) return;
+  throw new ConfigError(`${place}: ${JSON.stringify(name)} holds the character U+0000, which no name may; leave it out`); // biome-ignore format: one sentence
+}
+
 /** An id of a store that somebody made by hand leads nowhere else. */
 function artifactFolder(path: string, run: string): string {
   if (/^[A-Za-z0-9][\w.-]*$/.test(run)) return join(dirname(path), 'runs', run);
@@ -365,10 +372,14 @@ function guarded<T>(path: string, work: () => T): T {
   }
 }
 
+/** SQLITE_IOERR_SHMSIZE: the index of the log, which readers need too, found no room. */
+const NO_ROOM_FOR_INDEX = 4874;
+
 function problemOf(error: NodeJS.ErrnoException & { errcode?: number }): string {
   const text = `${error.code ?? ''} ${error.message}`;
   const elsewhere = 'set WHETSTONE_HOME to another folder';
-  if (/disk is full|SQLITE_FULL|ENOSPC|EDQUOT/.test(text)) {
+  const isFull = /disk is full|SQLITE_FULL|ENOSPC|EDQUOT/.test(text);
+  if (isFull || error.errcode === NO_ROOM_FOR_INDEX) {
     return `the disk is full; free some space or ${elsewhere}`;
   }
   if (/disk I\/O error|SQLITE_IOERR|EIO/.test(text)) {

@@ -8,6 +8,7 @@ import {
   NetworkError,
   WhetstoneError,
 } from '../errors.ts';
+import { OldConfigError } from '../runs/run-config.ts';
 import type { ApiError } from './contract.ts';
 import { failure } from './guard.ts';
 import type { Redact } from './redact.ts';
@@ -35,7 +36,7 @@ export function describeFailure(error: unknown): { status: number; error: ApiErr
   });
   if (error instanceof RequestFailure) return told(error.status, error);
   if (error instanceof ConfigError || error instanceof BudgetError) return told(400, error);
-  if (error instanceof DataError) return told(422, error);
+  if (error instanceof DataError || error instanceof OldConfigError) return told(422, error);
   if (error instanceof NetworkError) return told(502, error);
   if (error instanceof WhetstoneError) return told(500, error);
   if (isAbort(error))

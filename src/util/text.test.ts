@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { displayWidth, pad, truncate, visible } from './text.ts';
+import { displayWidth, pad, shellWord, truncate, visible } from './text.ts';
 
 describe('visible', () => {
   it('shows control characters instead of obeying them', () => {
@@ -23,6 +23,15 @@ describe('displayWidth', () => {
     ['❤️', 2],
     ['', 0],
   ])('%s takes %i columns', (text, width) => expect(displayWidth(text)).toBe(width));
+});
+
+describe('shellWord', () => {
+  it.each([
+    ['budget.usd=1', 'budget.usd=1'],
+    ['task.template="{input} {prompt}"', `'task.template="{input} {prompt}"'`],
+    ['name="it\'s $HOME"', `'name="it'\\''s $HOME"'`],
+    ['', "''"],
+  ])('%s', (text, word) => expect(shellWord(text)).toBe(word));
 });
 
 describe('truncate and pad', () => {

@@ -76,3 +76,9 @@ function pointWidth(character: string): number {
     (c >= 0x20000 && c <= 0x3fffd);
   return isWide ? 2 : 1;
 }
+
+/** A word of a POSIX shell's command: quoted where the shell would read it otherwise. */
+export function shellWord(text: string): string {
+  if (/^[\w@%+=:,./-]+$/.test(text)) return text;
+  return `'${text.replaceAll("'", `'\\''`)}'`;
+}
