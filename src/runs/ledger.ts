@@ -92,6 +92,8 @@ export function counted(
           (await through(chunk, {
             ...options,
             onProgress: (done, waitingFor) => options.onProgress?.(before + done, waitingFor),
+            onText: options.onText && ((at, piece) => options.onText!(before + at, piece)),
+            isWanted: options.isWanted && ((at) => options.isWanted!(before + at)),
           }));
         if (!past) outcomes?.keep(some.map((answer, at) => [keys[at]!, outcomeOf(answer)]));
         for (const answer of some) await enter(answer);

@@ -15,6 +15,7 @@ const common = {
   stream: z.boolean().nullish(),
   stream_options: z.object({ include_usage: z.boolean().nullish() }).nullish(),
   temperature: z.number().min(0).max(2).nullish(),
+  top_p: z.number().gt(0).max(1).nullish(),
   max_tokens: z.int().min(1).nullish(),
   stop: z.union([z.string().min(1), z.array(z.string().min(1)).max(4)]).nullish(),
   seed: z.int().nullish(),
@@ -73,12 +74,13 @@ export function asksOfCompletion(request: CompletionRequest): Ask[] {
 }
 
 function tuning(
-  { temperature, stop, seed, metadata }: ChatRequest | CompletionRequest,
+  { temperature, top_p, stop, seed, metadata }: ChatRequest | CompletionRequest,
   maxTokens: number | null | undefined,
 ): Omit<Ask, 'input' | 'conversation'> {
   return {
     maxTokens: maxTokens ?? undefined,
     temperature: temperature ?? undefined,
+    topP: top_p ?? undefined,
     stop: typeof stop === 'string' ? [stop] : (stop ?? undefined),
     seed: seed ?? undefined,
     question: metadata?.question,
