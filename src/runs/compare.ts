@@ -13,6 +13,7 @@ import type { LedgerLine } from '../providers/index.ts';
 import type { AnyExample, Example } from '../tasks/index.ts';
 import { withFileLock } from '../util/file-lock.ts';
 import { sha256Json } from '../util/hash.ts';
+import { makeFolder } from '../util/make-folder.ts';
 import type { Bench, OpenText } from './bench.ts';
 import { withinCaps } from './caps.ts';
 import { scoreSolutions } from './choose.ts';
@@ -102,6 +103,7 @@ export async function compare(plan: Plan, options: CompareOptions): Promise<Comp
     const hashes = await hashesOf(plan, benches);
     const id = chooseComparison(plan, hashes, { ...options, emit });
     const folder = comparisonFolder(store, id);
+    makeFolder(folder, 0o700);
     const work = () => runGrid(plan, { id, benches, store, signal, emit }, options);
     const cells = await withFileLock(join(folder, 'lock'), work, {
       signal,
