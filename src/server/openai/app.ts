@@ -75,7 +75,7 @@ export function openAiApp(o: AppOptions): OpenAiApp {
     await next();
     await inOpenAiShape(c);
     c.header('x-request-id', id);
-    const path = KNOWN.includes(c.req.path) ? c.req.path : 'other';
+    const path = Object.hasOwn(METHODS, c.req.path) ? c.req.path : 'other';
     const done = (status: number) => {
       const seconds = (performance.now() - started) / 1000;
       metrics.count('whetstone_requests_total', { path, status: String(status) });
@@ -149,7 +149,16 @@ export function openAiApp(o: AppOptions): OpenAiApp {
     }
     return answer(c, { request: read, asks, shape: completionShape(top), top, prefix: 'cmpl' });
   });
-  app.notFound((c) => failed(c, 404, `${c.req.method} ${c.req.path}: there is no such route`));
+  app.notFound((c) => {
+    const { method, path } = c.req;
+    const allowed = path.startsWith('/v1/models/') ? 'GET' : METHODS[path];
+    if (allowed === undefined) {
+      const routes = Object.entries(METHODS).map(([route, one]) => `${one} ${route}`);
+      return failed(c, 404, `${method} ${path}: there is no such route, there are ${routes.join(', ')}`); // biome-ignore format: one line
+    }
+    c.header('allow', allowed);
+    return failed(c, 405, `${method} ${path}: is asked by ${allowed} alone`);
+  });
   app.onError((error, c) => {
     o.log({ event: 'error', id: c.get('id'), message: error.message });
     return failed(c, 500, 'the server failed; its log says why', { type: 'server_error' });
@@ -274,7 +283,13 @@ export function openAiApp(o: AppOptions): OpenAiApp {
   };
 }
 
-const KNOWN = ['/health', '/metrics', '/v1/models', '/v1/chat/completions', '/v1/completions'];
+const METHODS: Readonly<Record<string, string>> = {
+  '/health': 'GET',
+  '/metrics': 'GET',
+  '/v1/models': 'GET',
+  '/v1/chat/completions': 'POST',
+  '/v1/completions': 'POST',
+};
 
 interface ErrorFacts {
   readonly type?: string;
@@ -342,7 +357,7 @@ async function inOpenAiShape(c: Context): Promise<void> {
 function requireKey(key: string | undefined) {
   const wanted = key === undefined ? undefined : digest(`Bearer ${key}`);
   return async (c: Context, next: () => Promise<void>): Promise<Response | undefined> => {
-    const given = c.req.header('authorization') ?? '';
+    const given = (c.req.header('authorization') ?? '').replace(/^bearer +/i, 'Bearer ');
     if (wanted && !timingSafeEqual(wanted, digest(given))) {
       c.header('www-authenticate', 'Bearer');
       const message = given === '' ? 'an API key is needed' : 'the API key is not the right one';
