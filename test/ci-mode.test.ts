@@ -54,9 +54,32 @@ it('a file that cannot be written, a share that is none', async () => {
   expect(wrong.stderr).toContain('Expected a share from 0 to 1, as in 0.8.');
 });
 
-it('optimize holds the test score against it', () => {
-  const ran = whetstone('optimize', 'tiny.yaml', '--set', 'method.name=random', '--set', 'budget.evaluations=500', '--threshold', '1', '--json'); // biome-ignore format: one command
+it('optimize holds the test score against it', async () => {
+  const ran = whetstone('optimize', 'tiny.yaml', '--set', 'method.name=random', '--set', 'budget.evaluations=500', '--threshold', '1', '--junit', 'run.xml', '--json'); // biome-ignore format: one command
+  const xml = await readFile(join(task.folder, 'run.xml'), 'utf8');
+  expect(xml).toMatch(/<testsuite name="[^"]*\.random" tests="2" failures="1" errors="0" /);
   expect(ran.status).toBe(3);
   expect(ran.stderr).toContain('does not reach the threshold 100.0%');
   expect(lastOf(ran.stdout)).toMatchObject({ kind: 'result', method: 'random' });
+});
+
+it('compare holds every method against it, a suite for each', async () => {
+  const some = ['compare', 'tiny.yaml', '--methods', 'random,manual', '--seeds', '2', '--json']; // biome-ignore format: one command
+  const ran = whetstone(...some, '--threshold', '1', '--junit', 'cells.xml');
+  expect(ran.status).toBe(3);
+  for (const method of ['random', 'manual']) expect(ran.stderr).toContain(`whetstone: ${method}: the score `); // biome-ignore format: one line
+  const { kind, rows } = lastOf(ran.stdout);
+  expect([kind, rows.length]).toEqual(['result', 2]);
+  const xml = await readFile(join(task.folder, 'cells.xml'), 'utf8');
+  expect(xml.match(/<testsuite name="[^"]*\.(random|manual)" tests="3" failures="1" errors="0" /g)).toHaveLength(2); // biome-ignore format: one line
+  const again = whetstone(...some, '--threshold', '0', '--junit', 'cells.xml');
+  expect([again.status, again.stderr]).toEqual([0, '']);
+});
+
+it('says before the work that a file cannot be written', async () => {
+  await mkdir(join(task.folder, 'taken'), { recursive: true });
+  const ran = whetstone('optimize', 'tiny.yaml', '--junit', 'taken', '--json');
+  expect([ran.status, ran.stdout.match(/\n/g)]).toEqual([1, ['\n']]);
+  expect(lastOf(ran.stdout)).toMatchObject({ kind: 'error', code: 'store' });
+  expect(ran.stderr).toMatch(/^whetstone: --junit taken: cannot be written \(EISDIR\)\n$/);
 });

@@ -132,6 +132,47 @@ describe('batches', () => {
     expect(got!.finish).toBe('stop');
   });
 
+  it('are told as they are written: before the last token, whole in the end', async () => {
+    const model = await openTiny('llama');
+    const stops = requests.map(({ prompt }, i) => (i % 2 ? [model.tokenizer.decode(prompt.slice(-1))] : [])); // biome-ignore format: one value
+    const some = requests.map((request, i) => ({ ...request, stop: stops[i] }));
+    const pieces = some.map((): string[] => []);
+    // What happens to the first text, in order: a token is drawn, or a piece is told.
+    const order: string[] = [];
+    const got = await withGenerator(model, (g) =>
+      g.run(some, {
+        temperature: 1,
+        onText: (at, piece) => {
+          pieces[at]!.push(piece);
+          if (at === 0) order.push('told');
+        },
+        isWanted: (at) => {
+          if (at === 0) order.push('drawn');
+          return true;
+        },
+      }),
+    );
+    expect(pieces.map((all) => all.join(''))).toEqual(got.map(({ text }) => text));
+    expect(order.indexOf('told')).toBeLessThan(order.lastIndexOf('drawn'));
+    expect(pieces.flat()).not.toContain('');
+  });
+
+  it('end where nobody wants them any more, the others going on', async () => {
+    const model = await openTiny('llama');
+    const asked: number[] = [];
+    const [first, second] = await withGenerator(model, (g) =>
+      g.run(requests.slice(0, 2), {
+        endIds: [],
+        isWanted: (at) => {
+          asked.push(at);
+          return at === 1 || asked.filter((one) => one === 0).length < 3;
+        },
+      }),
+    );
+    expect(first!.ids).toHaveLength(3);
+    expect(second!.ids).toHaveLength(requests[1]!.maxTokens);
+  });
+
   it('say how long a request is that the window does not hold', async () => {
     const model = await openTiny('llama');
     const request = { prompt: prompts[0]!, maxTokens: 100, seed: 0 };

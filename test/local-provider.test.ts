@@ -75,6 +75,17 @@ it('lets a request that does not fit fail alone, and says how long it is', async
   expect(done).toEqual([3]);
 });
 
+it('tells pieces of each answer that are its text when joined', async () => {
+  const requests = [ask('w7', { temperature: 1, topP: 0.9, seed: 1 }), ask('w8 w9'), ask('w7 w8')];
+  const pieces = requests.map((): string[] => []);
+  const answers = await local.complete(requests, {
+    onText: (at, piece) => pieces[at]!.push(piece),
+  });
+  expect(pieces.map((all) => all.join(''))).toEqual(answers.map((a) => !isFailure(a) && a.text));
+  expect(pieces.every((all) => all.length > 2)).toBe(true);
+  expect(await local.complete(requests)).toEqual(answers);
+});
+
 it('stops where it is told to, and when it is aborted', async () => {
   const [whole] = await local.complete([ask('w7')]);
   const text = isFailure(whole!) ? '' : whole!.text;

@@ -159,6 +159,12 @@ describe('chat completions', () => {
       presence_penalty: 0,
       user: 'me',
       tools: [],
+      functions: null,
+      modalities: ['text'],
+      store: false,
+      logit_bias: {},
+      metadata: { trace: 'a' },
+      stream_options: null,
     };
     const response = await post('/v1/chat/completions', body);
     expect(response.status).toBe(200);
@@ -193,6 +199,42 @@ describe('chat completions', () => {
       'messages.0.content',
     ],
     ['another model', { ...asked('x'), model: 'gpt-4o' }, 404, 'ask for whetstone or ', 'model'],
+    [
+      'a picture beside a text, by name',
+      asked('x', { messages: [{ role: 'user', content: [{ type: 'text', text: 'x' }, { type: 'image_url', image_url: {} }] }] }), // biome-ignore format: one value
+      400,
+      'pictures, sound and files are not served',
+      'messages.0.content',
+    ],
+    [
+      'functions',
+      asked('x', { functions: [{ name: 'f' }] }),
+      400,
+      'tools are not served',
+      'functions',
+    ],
+    [
+      'a tool’s answer',
+      asked('x', {
+        messages: [
+          { role: 'user', content: 'x' },
+          { role: 'tool', content: 'x' },
+        ],
+      }),
+      400,
+      'tools are not served',
+      'messages.1.role',
+    ],
+    [
+      'a call of a tool',
+      asked('x', { messages: [{ role: 'assistant', content: null, tool_calls: [{}] }] }),
+      400,
+      'tools are not served',
+      'messages.0.tool_calls',
+    ],
+    ['sound', asked('x', { modalities: ['text', 'audio'] }), 400, 'answers are text alone', 'modalities.1'], // biome-ignore format: one value
+    ['five stops', asked('x', { stop: [...'abcde'] }), 400, 'up to four', 'stop'],
+    ['no object', [], 400, 'the body: ', null],
     ['two answers', asked('x', { n: 2 }), 400, 'one answer a request', 'n'],
     ['tools', asked('x', { tools: [{ type: 'function' }] }), 400, 'tools are not served', 'tools'],
     [
@@ -221,6 +263,30 @@ describe('chat completions', () => {
 });
 
 describe('the other routes', () => {
+  it.each<[string, string, string, number]>([
+    ['GET', '/v1/chat/completions', 'POST', 405],
+    ['DELETE', '/v1/completions', 'POST', 405],
+    ['POST', '/v1/models', 'GET', 405],
+    ['DELETE', '/v1/models/whetstone', 'GET', 405],
+    ['POST', '/health', 'GET', 405],
+    ['PUT', '/v1/chat/completions', '', 405],
+    ['POST', '/v1/responses', '', 404],
+  ])('%s %s is refused, and told how it is asked', async (method, path, allow, status) => {
+    const body = method === 'GET' ? {} : { body: '{}' };
+    const response = await fetch(serving.url + path, { method, headers: json, ...body });
+    expect([response.status, response.headers.get('allow') ?? '']).toEqual([status, allow]);
+    expect(Object.keys((await read(response)).error)).toEqual(['message', 'type', 'param', 'code']);
+  });
+
+  it.each<[string, object, string]>([
+    ['token ids', { prompt: [1, 2] }, 'token ids are not served'],
+    ['a suffix', { prompt: 'x', suffix: 'y' }, 'leave suffix out'],
+  ])('completions refuse %s', async (_, body, message) => {
+    const response = await post('/v1/completions', { model: 'whetstone', ...body });
+    expect(response.status).toBe(400);
+    expect((await read(response)).error.message).toContain(message);
+  });
+
   it('completions: one or several texts, whole and streamed', async () => {
     const one = await read(post('/v1/completions', { model: 'whetstone', prompt: 'the room was cold', logprobs: 2 })); // biome-ignore format: one call
     expect(one).toMatchObject({
@@ -375,6 +441,7 @@ describe('hostile and hurried clients', () => {
       socket.write(`GET /v1/models HTTP/1.1\r\nHost: evil.example:${port}\r\n\r\n`);
     });
     expect(said).toMatch(/^HTTP\/1\.1 421 /);
+    expect(JSON.parse(said.split('\r\n\r\n')[1]!).error.type).toBe('invalid_request_error');
     const cross = await post('/v1/chat/completions', asked('x'), {
       headers: { origin: 'http://evil.example' },
     });
@@ -406,6 +473,7 @@ describe('hostile and hurried clients', () => {
     const wrong = await say({ authorization: 'Bearer nothing' });
     expect((await read(wrong)).error.code).toBe('invalid_api_key');
     expect((await say({ authorization: 'Bearer sesame-4711' })).status).toBe(200);
+    expect((await say({ authorization: 'bearer sesame-4711' })).status).toBe(200);
     expect((await fetch(`${other.url}/metrics`)).status).toBe(401);
     expect((await fetch(`${other.url}/health`)).status).toBe(200);
     await other.close(0);

@@ -48,6 +48,11 @@ export function share(text: string): number {
   throw new InvalidArgumentError('Expected a share from 0 to 1, as in 0.8.');
 }
 
+/** Adds --junit: what was found, for CI systems. */
+export function withJUnit(command: Command, cases: string): Command {
+  return command.option('--junit <file>', `also as JUnit XML, ${cases}, for CI systems`);
+}
+
 /** Adds --threshold and --threshold-low: what a score must reach, else the exit code is 3. */
 export function withThreshold(command: Command, score: string): Command {
   return command

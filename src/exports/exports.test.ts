@@ -1,11 +1,15 @@
 /** Formats by themselves: any prompt survives writing and reading, and none breaks out of a card. */
+import { spawnSync } from 'node:child_process';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { configSchema } from '../runs/config-schema.ts';
 import { sealSplit, type TextTask } from '../tasks/index.ts';
 import type { Exporter, ReadBack, WrittenFile } from './exporter.ts';
 import type { Finding } from './finding.ts';
-import { type Asking, formOf, sourceOf } from './form.ts';
+import { type Asking, formOf, sourceOf, withoutQuestion } from './form.ts';
 import { exporters, exportFormats, loadExporters } from './index.ts';
 import { refuseOtherText } from './rescore.ts';
 
@@ -49,7 +53,12 @@ function findingOf(prompt: string, [asking, template]: (typeof TEMPLATES)[number
   };
   return {
     run: { id: '20260101-000000-abcd', method: 'random', state: 'done', config: {}, seed: 1, versions: {}, hashes: {}, started: new Date(0), result } as unknown as Finding['run'],
-    config: configSchema.parse({ task: { data: 'a.csv' } }),
+    config: configSchema.parse({
+      task: {
+        data: 'a.csv',
+        ...(template.includes('{question}') ? { question: 'q', kind: 'question-answering', input: 'i', gold: 'g' } : {}),
+      },
+    }),
     kind: 'text',
     prompt,
     template,
@@ -64,6 +73,12 @@ function findingOf(prompt: string, [asking, template]: (typeof TEMPLATES)[number
     found: score,
     bench: undefined as never,
   }; // biome-ignore format: a record
+}
+
+/** The same of a task that has no question beside its input. */
+function withoutQuestions(finding: Finding): Finding {
+  const config = configSchema.parse({ task: { data: 'a.csv' } });
+  return { ...finding, config, form: withoutQuestion(finding.form) };
 }
 
 async function through(exporter: Exporter, finding: Finding): Promise<ReadBack> {
@@ -108,6 +123,9 @@ describe.each(exportFormats.filter((name) => name !== 'peft'))('%s', (name) => {
       const finding = findingOf(prompt, template);
       const back = await through(exporter, finding);
       expect(() => refuseOtherText(back, finding)).not.toThrow();
+      const unasked = withoutQuestions(finding);
+      const other = await through(exporter, unasked);
+      expect(() => refuseOtherText(other, unasked)).not.toThrow();
       // Formats that keep them apart, and leave nothing out, give them back to the letter.
       if (['json', 'text', 'markdown', 'html'].includes(name)) {
         expect(back).toEqual({ kind: 'text', prompt, template: template[1] });
@@ -192,6 +210,59 @@ it('refuses what is damaged', async () => {
     await expect(read(), exporter.name).rejects.toThrow();
   }
 });
+
+describe('a task of inputs alone', () => {
+  const finding = withoutQuestions(findingOf('Be brief.', ['chat', '[system]\n{prompt}\n[user]\n{input}\n\n{question}'])); // biome-ignore format: one call
+  const written = async (name: 'openai' | 'promptfoo' | 'langchain' | 'ai-sdk') => {
+    const exporter = await exporters[name].load();
+    return (await exporter.write(finding, '')).map(({ data }) => String(data));
+  };
+
+  it.each(['openai', 'promptfoo', 'langchain', 'ai-sdk'] as const)(
+    'leaves no question to fill in: %s',
+    async (name) => {
+      expect((await written(name)).join()).not.toMatch(/question/);
+    },
+  );
+
+  it('is a body that needs the input alone, as it is sent', async () => {
+    const [body, note] = await written('openai');
+    expect(JSON.parse(body!).messages).toEqual([
+      { role: 'system', content: 'Be brief.' },
+      { role: 'user', content: '{{input}}' },
+    ]);
+    expect(note).not.toContain('conversation');
+  });
+
+  it('tells promptfoo that a server without a key wants none', async () => {
+    const [text] = await written('promptfoo');
+    expect(text).toContain('apiKeyRequired: false');
+  });
+});
+
+describe.skipIf(spawnSync('jq', ['--version']).status !== 0)(
+  'the command beside openai.json (needs jq)',
+  () => {
+    it('fills each place once, whatever the texts hold', async () => {
+      const exporter = await exporters.openai.load();
+      const [body, note] = await exporter.write(findingOf('Be {{input}}.', ['chat', '[system]\n{prompt}\n[user]\n{input}: {question}']), ''); // biome-ignore format: one call
+      const folder = await mkdtemp(join(tmpdir(), 'whetstone-jq-'));
+      await writeFile(join(folder, 'openai.json'), String(body!.data));
+      const command = /```sh\n(jq .*) \|\n/.exec(String(note!.data))![1]!;
+      const env = {
+        ...process.env,
+        TEXT: 'a "{{question_2}}" $(b)',
+        QUESTION: "it's {{input_2}}?",
+      };
+      const ran = spawnSync('sh', ['-c', command], { cwd: folder, env, encoding: 'utf8' });
+      await rm(folder, { recursive: true });
+      expect(JSON.parse(ran.stdout).messages).toEqual([
+        { role: 'system', content: 'Be {{input}}.' },
+        { role: 'user', content: 'a "{{question_2}}" $(b): it\'s {{input_2}}?' },
+      ]);
+    });
+  },
+);
 
 it('tells another prompt from the one that was found', () => {
   const finding = findingOf('a prompt', TEMPLATES[0]!);

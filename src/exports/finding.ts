@@ -10,7 +10,7 @@ import type { RunStore, StoredRun } from '../runs/store.ts';
 import type { Workbench } from '../runs/workbench.ts';
 import type { AnyExample, AnyTask } from '../tasks/index.ts';
 import { sha256File } from '../util/hash.ts';
-import { type Asking, type Form, formOf } from './form.ts';
+import { type Asking, type Form, formOf, withoutQuestion } from './form.ts';
 
 export type FinishedRun = StoredRun & { readonly result: OptimizeResult };
 
@@ -82,13 +82,14 @@ export async function gather(
   const { task } = bench;
   const answers = answersOf(bench);
   const template = result.template ?? task.template.source;
+  const form = formOf(answers.asking, template);
   return {
     run,
     config,
     kind: result.kindOfResult,
     prompt: result.prompt,
     template,
-    form: formOf(answers.asking, template),
+    form: config.task.question === undefined ? withoutQuestion(form) : form,
     answers,
     task,
     taskLm: bench.taskLm.name,

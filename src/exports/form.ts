@@ -83,6 +83,19 @@ export function hasSlot(form: Form, slot: SlotName): boolean {
   return all.some((piece) => piece.kind === 'slot' && piece.slot === slot);
 }
 
+/** The form where nothing is ever asked beside the input: the slot goes, with spaces that it leaves at an end. */
+export function withoutQuestion(form: Form): Form {
+  if (form.kind === 'completion') return form;
+  const parts = form.parts.flatMap((part): ChatPart[] => {
+    if (part.kind === 'conversation') return [part];
+    const isQuestion = (p: Piece) => p.kind === 'slot' && p.slot === 'question';
+    if (!part.pieces.some(isQuestion)) return [part];
+    const pieces = trimmed(part.pieces.filter((p) => !isQuestion(p)));
+    return pieces.length === 0 ? [] : [{ ...part, pieces: pieces as typeof part.pieces }];
+  });
+  return { kind: 'chat', parts };
+}
+
 /** Texts that stand for what is asked about. */
 export interface Stands {
   readonly input: string;
@@ -148,6 +161,18 @@ export function unbind(form: Form, bound: Bound, stands: Stands): string | undef
     }
   }
   return undefined;
+}
+
+/** Messages of a file that has no place for a conversation, with the form's own place for it. */
+export function withConversation(
+  form: Form,
+  messages: readonly BoundMessage[],
+): readonly BoundMessage[] {
+  const empty = bind(form, '', { input: 'x', question: 'x', mask: '' });
+  if (empty.kind !== 'chat') return messages;
+  const after = empty.messages.length - 1 - empty.messages.findIndex(({ kind }) => kind === 'conversation'); // biome-ignore format: one value
+  const place = messages.length - after;
+  return [...messages.slice(0, place), { kind: 'conversation' }, ...messages.slice(place)];
 }
 
 /** Texts for the slots that do not occur in a prompt: {{input}}, or {{input_2}} where it does. */

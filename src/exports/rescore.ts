@@ -48,12 +48,17 @@ export function refuseChangedModel({ run, bench }: Finding): void {
 /** @throws DataError when a text that was read back is not sent as the run's own is */
 export function refuseOtherText(back: ReadBack, finding: Finding): void {
   if (back.kind !== 'text') return;
-  const { asking } = finding.answers;
+  const { answers: { asking }, config } = finding; // biome-ignore format: one line
+  const hasQuestion = config.task.question !== undefined;
   const sent = (template: string, prompt: string) =>
     // Inputs come without spaces around them.
     ['x', 'an {input} of two words'].map((input) =>
       JSON.stringify(
-        bind(formOf(asking, template), prompt, { input, question: `${input}?`, mask: 'M' }),
+        bind(formOf(asking, template), prompt, {
+          input,
+          question: hasQuestion ? `${input}?` : '',
+          mask: 'M',
+        }),
       ),
     );
   const [own, other] = [sent(finding.template, finding.prompt), sent(back.template, back.prompt)];

@@ -13,6 +13,7 @@ import type { LanguageModel } from './language-model.ts';
 import { loraShapes } from './lora.ts';
 import { cacheBytesPerToken, checkLengths, loadPrefiller, type Prefiller } from './programs.ts';
 import { loadSampler, type Sampler, type Sampling } from './sampler.ts';
+import type { Tokenizer } from './tokenizer.ts';
 
 export interface GenerateRequest {
   /** Ids that stand before the text, at least one. */
@@ -43,6 +44,10 @@ export interface GenerateOptions extends Sampling {
   readonly signal?: AbortSignal | undefined;
   /** Told how many texts are done. */
   readonly onProgress?: ((done: number) => void) | undefined;
+  /** Told the text of request `at` as far as no later token can change it; the pieces joined are its text. */
+  readonly onText?: ((at: number, piece: string) => void) | undefined;
+  /** Asked after each token: false ends the text of request `at` as it is. */
+  readonly isWanted?: ((at: number) => boolean) | undefined;
 }
 
 export interface GeneratorOptions extends DecoderOptions {
@@ -61,6 +66,8 @@ export interface Generator {
   run(requests: readonly GenerateRequest[], options?: GenerateOptions): Promise<Generated[]>;
   unload(): Promise<void>;
 }
+
+const MOST_SAMPLERS = 16;
 
 /** Tokens that end a turn in the chats of known models, beside the tokenizer's own end. */
 const ENDS = [
@@ -99,7 +106,11 @@ export async function loadGenerator(
     const { temperature, topK, topP, minP } = sampling;
     const key = JSON.stringify({ temperature, topK, topP, minP });
     const sampler = samplers.get(key) ?? (await loadSampler(model, sampling));
+    // Who is served may ask for any temperature: the program that was used longest ago goes.
+    samplers.delete(key);
     samplers.set(key, sampler);
+    const [oldest] = samplers;
+    if (samplers.size > MOST_SAMPLERS && samplers.delete(oldest![0])) await oldest![1].unload();
     return sampler;
   }
 
@@ -107,7 +118,7 @@ export async function loadGenerator(
     model,
     async run(
       requests,
-      { adapter, endIds = endIdsOf(model), signal, onProgress, ...sampling } = {},
+      { adapter, endIds = endIdsOf(model), signal, onProgress, onText, isWanted, ...sampling } = {},
     ) {
       checkLengths(
         model,
@@ -122,7 +133,13 @@ export async function loadGenerator(
           rows: mostRows,
           tokens: cacheBytes / cacheBytesPerToken(model),
         })) {
-          const texts = batch.map((group) => group.map((i) => new Writing(requests[i]!, model)));
+          const listenerOf = (at: number): Listener => ({
+            ...(onText ? { tell: (piece) => onText(at, piece) } : {}),
+            ...(isWanted ? { isWanted: () => isWanted(at) } : {}),
+          });
+          const texts = batch.map((group) =>
+            group.map((i) => new Writing(requests[i]!, model, listenerOf(i))),
+          );
           await writeBatch(texts, { prefiller, decoder, sampler, ends: new Set(endIds), signal });
           batch.flat().forEach((i, at) => {
             out[i] = texts.flat()[at]!.result();
@@ -198,22 +215,32 @@ function inParts(group: readonly number[], most: number): number[][] {
   return out;
 }
 
+/** Who reads a text while it is written. */
+interface Listener {
+  tell?(piece: string): void;
+  isWanted?(): boolean;
+}
+
 /** One text as it is written. */
 class Writing {
   readonly request: GenerateRequest;
   private readonly model: LanguageModel;
+  private readonly listener: Listener;
   private readonly rng: Rng;
   private readonly ids: number[] = [];
   private readonly logProbs: number[] = [];
   private end: { readonly id: number; readonly logProb: number } | undefined;
   private text: string | undefined;
+  /** Characters of the text that its listener has. */
+  private told = 0;
   /** Tokens whose text surely holds a stop text that has just been written. */
   private readonly lookBack: number;
   finish: 'stop' | 'length' | undefined;
 
-  constructor(request: GenerateRequest, model: LanguageModel) {
+  constructor(request: GenerateRequest, model: LanguageModel, listener: Listener) {
     this.request = request;
     this.model = model;
+    this.listener = listener;
     this.rng = createRng(request.seed);
     this.lookBack = 4 + Math.max(0, ...(request.stop ?? []).map((text) => 4 * text.length));
   }
@@ -227,16 +254,27 @@ class Writing {
     return this.rng.next();
   }
 
-  take({ id, logProb }: { id: number; logProb: number }, ends: ReadonlySet<number>): void {
-    if (ends.has(id)) {
-      this.end = { id, logProb };
+  take(drawn: { id: number; logProb: number }, ends: ReadonlySet<number>): void {
+    const { listener, request } = this;
+    if (ends.has(drawn.id)) {
+      this.end = drawn;
       this.finish = 'stop';
-      return;
+    } else {
+      this.ids.push(drawn.id);
+      this.logProbs.push(drawn.logProb);
+      if (request.stop?.length) this.lookForStop(request.stop);
+      const isLast = this.ids.length >= request.maxTokens || listener.isWanted?.() === false;
+      if (isLast) this.finish ??= 'length';
     }
-    this.ids.push(id);
-    this.logProbs.push(logProb);
-    if (this.request.stop?.length) this.lookForStop(this.request.stop);
-    if (this.ids.length >= this.request.maxTokens) this.finish ??= 'length';
+    if (listener.tell) this.tell(listener.tell);
+  }
+
+  private tell(tell: (piece: string) => void): void {
+    const { ids, model, finish, request, told } = this;
+    const text = finish ? this.result().text : settledText(ids, model.tokenizer, request.stop);
+    if (text.length <= told) return;
+    this.told = text.length;
+    tell(text.slice(told));
   }
 
   private lookForStop(stop: readonly string[]): void {
@@ -255,6 +293,39 @@ class Writing {
     const text = this.text ?? this.model.tokenizer.decode(ids);
     return { ids, text, logProbs, finish, ...(end ? { end } : {}) };
   }
+}
+
+/**
+ * The beginning of a text that stays as it is whatever is written next: whole characters that no stop
+ * text has begun in.
+ */
+export function settledText(
+  ids: readonly number[],
+  tokenizer: Tokenizer,
+  stop: readonly string[] = [],
+): string {
+  let text = tokenizer.decode(ids);
+  // A run of byte tokens is read as a whole: a byte that fits nowhere shows how much of it may change.
+  const wrongByte = tokenizer.idOf('<0xFF>');
+  if (wrongByte !== undefined) text = common(text, tokenizer.decode([...ids, wrongByte]));
+  text = text.replace(/\ufffd+$/, '');
+  const held = stop.map((one) => begun(text, one));
+  return text.slice(0, text.length - Math.max(0, ...held));
+}
+
+/** How much of the end of `text` may be the beginning of `stop`. */
+function begun(text: string, stop: string): number {
+  for (let length = Math.min(stop.length - 1, text.length); length > 0; length--) {
+    if (text.endsWith(stop.slice(0, length))) return length;
+  }
+  return 0;
+}
+
+/** What both begin with. */
+function common(a: string, b: string): string {
+  let length = 0;
+  while (length < a.length && a[length] === b[length]) length++;
+  return a.slice(0, length);
 }
 
 interface Tools {

@@ -101,7 +101,11 @@ export async function resolveModel(
     );
   }
   const store = modelFolder(env);
-  await onDisk(store, async () => makeFolder(store));
+  await onDisk(store, async () => {
+    // Runs will lie beside the models.
+    if (!env.WHETSTONE_MODELS) makeFolder(dataFolder(env), 0o700);
+    makeFolder(store);
+  });
   return withFileLock(
     join(store, `${named.folder}.lock`),
     async () => (await findHere(named, env)) ?? (await download(named, { ...options, env })),

@@ -92,7 +92,8 @@ async function write(
 ): Promise<PreparedFile> {
   const index: WeightAttributes[] = [];
   const file = `${precision}.bin`;
-  await writeFileAtomic(join(folder, file), async (handle) => {
+  const own = { isPrivate: true };
+  const fill = async (handle: FileHandle) => {
     let at = 0;
     for await (const { data, ...tensor } of tensors()) {
       const phase = `preparing ${precision} weights`;
@@ -102,8 +103,9 @@ async function write(
       index.push({ ...tensor, file, offset: at, sizeBytes: data.byteLength });
       at += data.byteLength;
     }
-  });
-  await writeFileAtomic(join(folder, `${precision}.json`), JSON.stringify(index));
+  };
+  await writeFileAtomic(join(folder, file), fill, own);
+  await writeFileAtomic(join(folder, `${precision}.json`), JSON.stringify(index), own);
   return byName(index);
 }
 

@@ -33,7 +33,7 @@ export async function answerAll(
 ): Promise<readonly (Completion | Failure)[]> {
   const { signal, onProgress } = options;
   signal?.throwIfAborted();
-  const batch = new Batch(lm, requests, onProgress);
+  const batch = new Batch(lm, requests, options);
   const stop = () => batch.stop(signal!.reason);
   signal?.addEventListener('abort', stop, { once: true });
   const unwatch = onProgress && lm.line.scheduler.watch((why) => onProgress(batch.done, why));
@@ -54,6 +54,7 @@ class Batch {
   readonly #lm: ApiLm;
   readonly #questions: readonly Question[];
   readonly #onProgress: CompleteOptions['onProgress'];
+  readonly #onText: CompleteOptions['onText'];
   readonly #halt = new AbortController();
   readonly #underWay = new Set<AbortController>();
   #next = 0;
@@ -63,11 +64,12 @@ class Batch {
   constructor(
     lm: ApiLm,
     requests: readonly TextRequest[],
-    onProgress: CompleteOptions['onProgress'],
+    { onProgress, onText }: CompleteOptions,
   ) {
     this.#lm = lm;
     this.#questions = group(requests, lm.key);
     this.#onProgress = onProgress;
+    this.#onText = onText;
     this.answers = new Array(requests.length);
     setMaxListeners(0, this.#halt.signal);
   }
@@ -119,7 +121,7 @@ class Batch {
     return answer;
   }
 
-  async #askAndKeep({ key, request }: Question): Promise<Completion> {
+  async #askAndKeep({ key, request, places }: Question): Promise<Completion> {
     const { line, outcomes, cache } = this.#lm;
     const place = `${line.role} ${key}`;
     const past = outcomes?.recall(place);
@@ -131,8 +133,10 @@ class Batch {
     }
     const signals = { halt: this.#halt.signal, underWay: this.#underWay };
     const ledger = tapped(line.ledger);
+    const onText = this.#onText;
+    const tell = onText && ((piece: string) => void places.map((at) => onText(at, piece)));
     try {
-      const answer = await ask({ ...line, ledger }, request, signals);
+      const answer = await ask({ ...line, ledger }, request, signals, tell);
       outcomes?.keep([[place, { answer, ...ledger.paid }]]);
       await cache.set(key, answer);
       return answer;

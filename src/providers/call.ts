@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { isAbort, NetworkError, WhetstoneError } from '../errors.ts';
 import { formatSeconds } from '../util/format.ts';
 import {
+  brokenOff,
   CallFailure,
   httpFailure,
   type Identity,
@@ -22,7 +23,14 @@ import type { ChatModel, ChatOptions, ChatResult, LogProbs, ProviderOptions } fr
 import type { Scheduler } from './scheduler.ts';
 import type { Completion, TextRequest } from './text-model.ts';
 import { estimateTokens, type TokenEstimate } from './token-estimate.ts';
-import { asResponse, ConnectionFailure, type HttpAnswer, type Send } from './transport.ts';
+import {
+  asResponse,
+  ConnectionFailure,
+  type HttpAnswer,
+  type OnPiece,
+  responseOfStream,
+  type Send,
+} from './transport.ts';
 
 const READING_MS = 100;
 
@@ -62,14 +70,19 @@ export class Hopeless extends Error {
   }
 }
 
+/** Told an answer piece by piece. */
+type Tell = (piece: string) => void;
+
 /**
- * The answer to one request.
+ * The answer to one request, streamed where somebody is told its pieces. Once one was told there is no
+ * other try.
  * @throws CallFailure when this request has none; Hopeless; BudgetError; the standard AbortError
  */
 export async function ask(
   line: Line,
   request: TextRequest,
   batch: BatchSignals,
+  tell?: Tell,
 ): Promise<Completion> {
   const { scheduler, ledger, role, patience } = line;
   refuseLong(line, request);
@@ -81,7 +94,7 @@ export async function ask(
     let refusals = 0;
     for (;;) {
       try {
-        return await new Attempt(line, request, { estimate, batch }).run();
+        return await new Attempt(line, request, { estimate, batch, tell }).run();
       } catch (error) {
         if (!(error instanceof CallFailure)) throw error;
         if (error.kind === 'limited') refusals++;
@@ -135,29 +148,43 @@ export class Attempt {
   readonly #batch: BatchSignals;
   readonly #controller = new AbortController();
   readonly #reservations: Reservation[] = [];
+  readonly #tell: Tell | undefined;
+  #hasTold = false;
   #answer: HttpAnswer | undefined;
+  /** Why a stream broke, as it was before the AI SDK wrapped it. */
+  #break: unknown;
+  /** The server was asked for a stream and answered in one piece. */
+  #cameWhole = false;
 
   constructor(
     line: Line,
     request: TextRequest,
-    { estimate, batch }: { readonly estimate: TokenEstimate; readonly batch: BatchSignals },
+    parts: {
+      readonly estimate: TokenEstimate;
+      readonly batch: BatchSignals;
+      readonly tell: Tell | undefined;
+    },
   ) {
     this.#line = line;
     this.#request = request;
-    this.#estimate = estimate;
-    this.#batch = batch;
+    this.#estimate = parts.estimate;
+    this.#batch = parts.batch;
+    // Log-probabilities are read from whole answers.
+    this.#tell = request.alternatives ? undefined : parts.tell;
   }
 
   async run(): Promise<Completion> {
-    const { chat, calls, scheduler } = this.#line;
+    const { calls, scheduler } = this.#line;
     const { signal } = this.#controller;
     calls.set(signal, this);
     this.#batch.underWay.add(this.#controller);
-    let result: ChatResult;
+    let result: Result;
     try {
-      result = await chat.doGenerate(this.#chatOptions(signal));
+      result = await this.#result(this.#chatOptions(signal));
     } catch (error) {
-      throw this.#failed(error);
+      const failure = this.#failed(this.#break ?? error);
+      this.#controller.abort(failure); // what is still arriving
+      throw this.#hasTold ? final(failure) : failure;
     } finally {
       this.#batch.underWay.delete(this.#controller);
     }
@@ -166,8 +193,54 @@ export class Attempt {
     return this.#completion(result);
   }
 
+  async #result(options: ChatOptions): Promise<Result> {
+    const { chat } = this.#line;
+    if (!this.#tell) return chat.doGenerate(options);
+    try {
+      return await this.#streamed(options, this.#tell);
+    } catch (error) {
+      if (!this.#cameWhole) throw error;
+    }
+    return chat.doGenerate(options);
+  }
+
+  async #streamed(options: ChatOptions, tell: Tell): Promise<Result> {
+    const { who, scheduler, chat } = this.#line;
+    const { stream } = await chat.doStream(options);
+    let text = '';
+    let problem: unknown;
+    let end: Extract<StreamPart, { type: 'finish' }> | undefined;
+    for await (const part of stream as unknown as AsyncIterable<StreamPart>) {
+      if (part.type === 'finish') end = part;
+      else if (part.type === 'error') problem ??= part.error;
+      else if (part.type === 'text-delta' && part.delta !== '') {
+        this.#hasTold = true;
+        text += part.delta;
+        tell(part.delta);
+      }
+    }
+    if (problem === undefined && end) return { ...end, content: [{ type: 'text', text }] };
+    // An `Error` is the SDK's own: the bytes were no stream of answers.
+    if (problem instanceof Error && !this.#hasTold) throw problem;
+    throw brokenOff(problem, { ...who, hasAnswered: scheduler.hasAnswered });
+  }
+
   /** The `fetch` of this try. */
   async post(url: string, init: RequestInit): Promise<Response> {
+    if (!this.#tell) return asResponse((await this.#send(url, init)).body);
+    if (this.#cameWhole) return asResponse(this.#answer!.body);
+    const response = await responseOfStream((onPiece) =>
+      this.#send(url, init, onPiece).catch((error: unknown) => {
+        this.#break = error;
+        throw error;
+      }),
+    );
+    if (response) return response;
+    this.#cameWhole = true;
+    throw new Error('no stream');
+  }
+
+  async #send(url: string, init: RequestInit, onPiece?: OnPiece) {
     const { scheduler, ledger, role, send, patience, who } = this.#line;
     const { halt } = this.#batch;
     const output = this.#request.maxTokens;
@@ -188,7 +261,7 @@ export class Attempt {
     try {
       const headers = init.headers as Record<string, string>;
       const { signal } = this.#controller;
-      this.#answer = await send({ url, headers, body: String(init.body), signal });
+      this.#answer = await send({ url, headers, body: String(init.body), signal, onPiece });
     } catch (error) {
       const isUnsent = error instanceof ConnectionFailure && !error.mayBePaid;
       if (isUnsent) reservation.release();
@@ -198,19 +271,19 @@ export class Attempt {
       clearTimeout(timer);
       ticket.done(this.#answer?.headers);
     }
-    const { status, body } = this.#answer;
+    const { status } = this.#answer;
     if (status < 200 || status > 299) {
       reservation.release();
       const tokens = { input: this.#estimate.likely, output };
       throw httpFailure(this.#answer, { ...who, hasAnswered: scheduler.hasAnswered }, tokens);
     }
     this.#reservations.push(reservation);
-    return asResponse(body);
+    return this.#answer;
   }
 
   #chatOptions(abortSignal: AbortSignal): ChatOptions {
     const { optionsName, options, logProbs } = this.#line;
-    const { messages, maxTokens, temperature = 0, stop, seed, alternatives } = this.#request;
+    const { messages, maxTokens, temperature = 0, topP, stop, seed, alternatives } = this.#request;
     const own = alternatives && logProbs ? logProbs.options(alternatives) : {};
     return {
       prompt: messages.map(({ role, content }) =>
@@ -220,6 +293,7 @@ export class Attempt {
       ),
       maxOutputTokens: maxTokens,
       temperature,
+      ...(temperature > 0 && topP !== undefined ? { topP } : {}),
       ...(stop && stop.length > 0 ? { stopSequences: [...stop] } : {}),
       ...(seed !== undefined ? { seed } : {}),
       providerOptions: { [optionsName]: { ...options, ...own } },
@@ -268,7 +342,7 @@ export class Attempt {
     return new CallFailure('request', new NetworkError(sentence));
   }
 
-  #settle(result: ChatResult): void {
+  #settle(result: Result): void {
     const { price } = this.#line;
     const most = this.#most();
     const { inputTokens, outputTokens } = result.usage;
@@ -283,7 +357,7 @@ export class Attempt {
     first?.settle({ ...tokens, usd: price && costUsd(price, { ...tokens, cachedInputTokens }) });
   }
 
-  #completion(result: ChatResult): Completion {
+  #completion(result: Result): Completion {
     const { alternatives, maxTokens } = this.#request;
     const told = alternatives ? this.#line.logProbs?.read(result) : undefined;
     const text = result.content.map((part) => (part.type === 'text' ? part.text : '')).join('');
@@ -310,6 +384,17 @@ export class Attempt {
           : '';
     return `${this.#line.who.name}: the answer is empty${why}`;
   }
+}
+
+/** What is read of a result, whole or streamed. */
+type Result = Pick<ChatResult, 'content' | 'finishReason' | 'usage' | 'response'>;
+type StreamPart =
+  Awaited<ReturnType<ChatModel['doStream']>>['stream'] extends ReadableStream<infer P> ? P : never;
+
+/** The same failure where another try cannot cure it. */
+function final(failure: unknown): unknown {
+  if (!(failure instanceof CallFailure) || failure.kind === 'all') return failure;
+  return new CallFailure('request', failure.error);
 }
 
 function finishOf(reason: ChatResult['finishReason']['unified']): Completion['finish'] {

@@ -16,7 +16,9 @@ interface Body {
 }
 
 /** `choices[0].logprobs.content[0].top_logprobs` of the answer's body. */
-export function firstTokenAlternatives(result: ChatResult): readonly Alternative[] | undefined {
+export function firstTokenAlternatives(
+  result: Pick<ChatResult, 'response'>,
+): readonly Alternative[] | undefined {
   const body = result.response?.body as Body | undefined;
   const told = body?.choices?.[0]?.logprobs?.content?.[0]?.top_logprobs;
   if (!told || told.length === 0) return undefined;

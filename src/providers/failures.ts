@@ -127,6 +127,13 @@ export function unreadable(body: string, who: Identity): CallFailure {
   return new CallFailure('transient', new NetworkError(sentence));
 }
 
+/** A stream that told of a failure in place of the rest of its answer. */
+export function brokenOff(problem: unknown, who: Identity): CallFailure {
+  const said = serverWords(JSON.stringify({ error: problem }), who.redact);
+  const sentence = `${who.name}: the server broke its answer off${said ? `: "${said}"` : ''}`;
+  return new CallFailure('transient', new NetworkError(sentence));
+}
+
 export function isHtml(body: string): boolean {
   return /^\s*<(!doctype|html|head|body|\?xml)/i.test(body);
 }

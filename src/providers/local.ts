@@ -31,25 +31,29 @@ export function localTextModel(model: LanguageModel, options: LocalOptions = {})
     key: ['local', model.key, precision, ...(adapter ? [adapter.key] : [])].join('/'),
     contextLength,
     chat,
-    async complete(requests, { signal, onProgress } = {}) {
+    async complete(requests, { signal, onProgress, onText, isWanted } = {}) {
       const answers = new Array<Completion | Failure>(requests.length);
-      const readable: { readonly at: number; readonly prompt: readonly number[] }[] = [];
+      const readable: Readable[] = [];
       requests.forEach((request, at) => {
         const read = readingOf(request, model, chat);
         if ('error' in read) answers[at] = read;
         else readable.push({ at, prompt: read.prompt });
       });
       let done = requests.length - readable.length;
-      for (const temperature of new Set(readable.map(({ at }) => requests[at]!.temperature ?? 0))) {
-        const group = readable.filter(({ at }) => (requests[at]!.temperature ?? 0) === temperature);
+      for (const group of alike(readable, requests)) {
+        const { temperature = 0, topP } = requests[group[0]!.at]!;
+        const told = onText && group.map(({ at }) => trimmed((piece) => onText(at, piece)));
         generator ??= loadGenerator(model, rest);
         const texts = await (await generator).run(
           group.map(({ at, prompt }) => ({ prompt, ...writingOf(requests[at]!) })),
           {
             temperature,
+            ...(temperature > 0 && topP !== undefined ? { topP } : {}),
             ...(adapter ? { adapter: adapter.parameters } : {}),
             signal,
             onProgress: (count) => onProgress?.(done + count),
+            onText: told && ((i, piece) => told[i]!(piece)),
+            isWanted: isWanted && ((i) => isWanted(group[i]!.at)),
           },
         );
         done += group.length;
@@ -65,6 +69,36 @@ export function localTextModel(model: LanguageModel, options: LocalOptions = {})
       await (await generator)?.unload();
       generator = undefined;
     },
+  };
+}
+
+interface Readable {
+  /** Which request it is. */
+  readonly at: number;
+  readonly prompt: readonly number[];
+}
+
+/** Those that are drawn alike are written in one batch. */
+function alike(readable: readonly Readable[], requests: readonly TextRequest[]): Readable[][] {
+  const groups = new Map<string, Readable[]>();
+  for (const one of readable) {
+    const { temperature = 0, topP = 1 } = requests[one.at]!;
+    const key = temperature > 0 ? `${temperature} ${topP}` : '0';
+    groups.set(key, [...(groups.get(key) ?? []), one]);
+  }
+  return [...groups.values()];
+}
+
+/** Passes pieces on without the white space at both ends of their text. */
+function trimmed(tell: (piece: string) => void): (piece: string) => void {
+  let [hasBegun, held] = [false, ''];
+  return (piece) => {
+    const text = hasBegun ? held + piece : piece.trimStart();
+    const body = text.trimEnd();
+    held = text.slice(body.length);
+    if (body === '') return;
+    hasBegun = true;
+    tell(body);
   };
 }
 

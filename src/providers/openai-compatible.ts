@@ -18,9 +18,8 @@ export function chatCompletions(
     optionsName: NAME,
     open: ({ model, baseUrl, apiKey, fetch }) => {
       const key = apiKey === undefined ? {} : { apiKey };
-      return createOpenAICompatible({ name: NAME, baseURL: baseUrl, fetch, ...key }).chatModel(
-        model,
-      );
+      const settings = { name: NAME, baseURL: baseUrl, fetch, includeUsage: true, ...key };
+      return createOpenAICompatible(settings).chatModel(model);
     },
     logProbs: {
       most: 20,

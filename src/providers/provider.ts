@@ -41,5 +41,5 @@ export interface LogProbs {
   readonly most: number;
   options(alternatives: number): ProviderOptions;
   /** Those of the first token, the likeliest first; undefined where the answer has none. */
-  read(result: ChatResult): readonly Alternative[] | undefined;
+  read(result: Pick<ChatResult, 'response'>): readonly Alternative[] | undefined;
 }

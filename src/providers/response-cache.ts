@@ -46,6 +46,7 @@ export function responseKey(model: string, ask: TextRequest): string {
     temperature,
     stop: ask.stop ?? [],
     alternatives: ask.alternatives ?? 0,
+    ...(temperature > 0 && ask.topP !== undefined ? { topP: ask.topP } : {}),
     ...(temperature > 0 ? { sample: ask.sample ?? 0, seed: ask.seed ?? null } : {}),
   });
 }

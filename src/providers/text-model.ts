@@ -15,6 +15,8 @@ export interface TextRequest {
   readonly maxTokens: number;
   /** 0: the likeliest token each time. @default 0 */
   readonly temperature?: number;
+  /** Least probability that the tokens drawn among have together. @default 1 */
+  readonly topP?: number | undefined;
   /** Texts at which the answer ends; they are not part of it. */
   readonly stop?: readonly string[];
   /** Which of several samples of one request this is: part of a cache's key where temperature > 0. */
@@ -50,6 +52,13 @@ export interface CompleteOptions {
   readonly signal?: AbortSignal | undefined;
   /** Told the number of requests that are done, and why the rest waits, if it does. */
   readonly onProgress?: ((done: number, waitingFor?: string) => void) | undefined;
+  /**
+   * Told the answer to request `at` piece by piece while it is computed; the pieces are the beginning
+   * of its text, all of it where the model can stream.
+   */
+  readonly onText?: ((at: number, piece: string) => void) | undefined;
+  /** False where nobody waits for the answer to request `at` any more: it may end as it is. */
+  readonly isWanted?: ((at: number) => boolean) | undefined;
 }
 
 export interface TextModel {

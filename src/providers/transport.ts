@@ -14,7 +14,11 @@ export interface HttpRequest {
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string;
   readonly signal: AbortSignal;
+  /** Told the pieces of a body as they arrive, before the whole of it is there. */
+  readonly onPiece?: OnPiece | undefined;
 }
+
+export type OnPiece = (piece: Uint8Array, head: Omit<HttpAnswer, 'body'>) => void;
 
 export interface HttpAnswer {
   readonly status: number;
@@ -71,7 +75,10 @@ function targetOf(address: string, settings: http.AgentOptions): Target {
   return { isTls, agent, place: { host, port: url.port, path: url.pathname + url.search } };
 }
 
-function post({ headers, body, signal }: HttpRequest, target: Target): Promise<HttpAnswer> {
+function post(
+  { headers, body, signal, onPiece }: HttpRequest,
+  target: Target,
+): Promise<HttpAnswer> {
   return new Promise((resolve, reject) => {
     const { isTls, agent, place } = target;
     const length = { 'content-length': Buffer.byteLength(body), 'accept-encoding': 'identity' };
@@ -92,21 +99,24 @@ function post({ headers, body, signal }: HttpRequest, target: Target): Promise<H
     });
     request.on('error', fail);
     request.on('response', (response) => {
+      const head = {
+        status: response.statusCode ?? 0,
+        headers: response.headers as Record<string, string | undefined>,
+      };
       const pieces: Buffer[] = [];
       let size = 0;
       response.on('data', (piece: Buffer) => {
         size += piece.length;
-        if (size > MAX_BODY_BYTES) request.destroy(new Error('the answer is larger than 32 MB'));
-        else pieces.push(piece);
+        if (size > MAX_BODY_BYTES) {
+          request.destroy(new Error('the answer is larger than 32 MB'));
+          return;
+        }
+        pieces.push(piece);
+        onPiece?.(piece, head);
       });
       response.on('error', fail);
       response.on('end', () => {
-        const answer = {
-          status: response.statusCode ?? 0,
-          headers: response.headers as Record<string, string | undefined>,
-          body: Buffer.concat(pieces).toString('utf8'),
-        };
-        finish(() => resolve(answer));
+        finish(() => resolve({ ...head, body: Buffer.concat(pieces).toString('utf8') }));
       });
     });
     if (signal.aborted) onAbort();
@@ -116,22 +126,29 @@ function post({ headers, body, signal }: HttpRequest, target: Target): Promise<H
 
 /** A sender over somebody's `fetch`. */
 export function sendByFetch(fetch: typeof globalThis.fetch): Send {
-  return async ({ url, headers, body, signal }) => {
+  return async ({ url, headers, body, signal, onPiece }) => {
     try {
       const settings = { method: 'POST', headers, body, signal, redirect: 'manual' } as const;
       const response = await fetch(url, settings);
-      const text = await response.text();
-      return {
-        status: response.status,
-        headers: Object.fromEntries(response.headers),
-        body: text,
-      };
+      const head = { status: response.status, headers: Object.fromEntries(response.headers) };
+      return { ...head, body: await textOf(response, (piece) => onPiece?.(piece, head)) };
     } catch (error) {
       if (signal.aborted) throw signal.reason;
       const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
       throw failureOf(cause as Error, !isUnsent(cause));
     }
   };
+}
+
+async function textOf(response: Response, onPiece: (piece: Uint8Array) => void): Promise<string> {
+  const decoder = new TextDecoder();
+  const reader = response.body?.getReader();
+  let text = '';
+  for (let read = await reader?.read(); read && !read.done; read = await reader!.read()) {
+    onPiece(read.value);
+    text += decoder.decode(read.value, { stream: true });
+  }
+  return text + decoder.decode();
 }
 
 const UNSENT = ['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH'];
@@ -151,6 +168,43 @@ function failureOf(error: Error, mayBePaid: boolean): ConnectionFailure {
           ? `cut the connection${code ? ` (${code})` : ''}`
           : `cannot be reached${code ? ` (${code})` : ''}`;
   return new ConnectionFailure(message, mayBePaid);
+}
+
+/** What the AI SDK reads while it arrives; undefined where the answer came and was no stream of events. */
+export function responseOfStream(
+  send: (onPiece: OnPiece) => Promise<unknown>,
+): Promise<Response | undefined> {
+  return new Promise((resolve, reject) => {
+    let pieces: ReadableStreamDefaultController<Uint8Array> | undefined;
+    let isRead = true;
+    const open = () => {
+      const body = new ReadableStream<Uint8Array>({
+        start(controller) {
+          pieces = controller;
+        },
+        cancel() {
+          isRead = false;
+        },
+      });
+      resolve(new Response(body));
+    };
+    const onPiece: OnPiece = (piece, { status, headers }) => {
+      const type = headers['content-type'] ?? '';
+      if (status !== 200 || !/^text\/event-stream\b/i.test(type)) return;
+      if (!pieces) open();
+      if (isRead) pieces!.enqueue(piece);
+    };
+    send(onPiece).then(
+      () => {
+        if (!pieces) resolve(undefined);
+        else if (isRead) pieces.close();
+      },
+      (error) => {
+        if (!pieces) reject(error);
+        else if (isRead) pieces.error(error);
+      },
+    );
+  });
 }
 
 const NO_HEADERS = new Headers();

@@ -11,6 +11,7 @@ import { isAbort } from '../errors.ts';
 import type { LedgerLine } from '../providers/index.ts';
 import { withFileLock } from '../util/file-lock.ts';
 import { sha256Json } from '../util/hash.ts';
+import { makeFolder } from '../util/make-folder.ts';
 import type { Bench, OpenOptions, OpenText } from './bench.ts';
 import { CellJournals, noCache } from './cell-journals.ts';
 import type { CompareEvent, OnCompareEvent } from './compare-events.ts';
@@ -82,6 +83,7 @@ export async function compare(plan: Plan, options: CompareOptions): Promise<Comp
     const hashes = await hashesOf(plan, benches);
     const id = chooseComparison(plan, hashes, { ...options, emit });
     const folder = comparisonFolder(store, id);
+    makeFolder(folder, 0o700);
     const work = () => runGrid(plan, { id, benches, journals, store, signal, emit }, options);
     const cells = await withFileLock(join(folder, 'lock'), work, {
       signal,

@@ -94,6 +94,9 @@ export function counted(
             {
               ...options,
               onProgress: (done, waitingFor) => options.onProgress?.(before + done, waitingFor),
+              onText:
+                options.onText && ((at, piece) => options.onText!(before + asked[at]!, piece)),
+              isWanted: options.isWanted && ((at) => options.isWanted!(before + asked[at]!)),
             },
           );
           outcomes?.keep(given.map((answer, i) => [keys[asked[i]!]!, outcomeOf(answer)]));

@@ -24,6 +24,7 @@ import { openBench } from './open-bench.ts';
 import { affordableEnd, minutesOfSearch, type Pace } from './pace.ts';
 import { type Chosen, priceOf } from './price.ts';
 import { Recording } from './recording.ts';
+import { saveOwn } from './save-own.ts';
 import {
   type Found,
   methodOf,
@@ -360,7 +361,7 @@ export async function describeChosen(
   { solution, train, validation, fluency }: Chosen,
 ): Promise<Untested> {
   const isText = solution.kind === 'text';
-  const saved = isText ? [] : await solution.save(c.store.artifactFolder(c.runId));
+  const saved = isText ? [] : await saveOwn(c.store.artifactFolder(c.runId), solution.save);
   const files = [...c.found.files, ...saved];
   const template = isText ? solution.template : undefined;
   return {

@@ -29,6 +29,7 @@ import { type Config, expectation } from './config.ts';
 import type { Episode, RunEvent, StepFluency } from './events.ts';
 import { since } from './ledger.ts';
 import type { Recording } from './recording.ts';
+import { saveOwn } from './save-own.ts';
 import { Workbench } from './workbench.ts';
 
 export interface SearchOptions {
@@ -143,7 +144,7 @@ export async function search(options: SearchOptions): Promise<Found> {
           reads: config.policy.context,
           keep: async (save: (folder: string) => Promise<readonly string[]>) => {
             if (options.artifactFolder !== undefined) {
-              files.push(...(await save(options.artifactFolder)));
+              files.push(...(await saveOwn(options.artifactFolder, save)));
             }
           },
         }

@@ -137,7 +137,9 @@ function isForUs({ rawHeaders, url = '' }: IncomingMessage, address: Address): b
 
 function refuse(incoming: IncomingMessage, outgoing: ServerResponse, { url }: Address): void {
   const message = `this server answers under its own address alone: ${url}`;
-  const body = JSON.stringify({ code: 'refused', message });
+  // Also as clients of OpenAI's API read it: which of the two speaks is not known here.
+  const error = { message, type: 'invalid_request_error', param: null, code: 'refused' };
+  const body = JSON.stringify({ code: 'refused', message, error });
   // What it still sends is not read.
   outgoing.writeHead(421, {
     ...securityHeaders,

@@ -118,7 +118,7 @@ export class Engine {
     }
     const path = join(folder, `.program-${randomUUID()}.onnx`);
     try {
-      await writeFileAtomic(path, program.onnx);
+      await writeFileAtomic(path, program.onnx, { isPrivate: true });
       return await this.request({ kind: 'load', source: path, options });
     } catch (error) {
       if (error instanceof WhetstoneError || isAbort(error)) throw error;

@@ -1,10 +1,12 @@
 /** `whetstone compare`: several methods on the same data, budget and seeds, judged fairly. */
 import { type Command, InvalidArgumentError } from 'commander';
-import { withFolder, withJson, withSet } from '../options.ts';
+import type { Thresholds } from '../../runs/threshold.ts';
+import { withFolder, withJson, withJUnit, withSet, withThreshold } from '../options.ts';
 import { session } from '../session.ts';
 import { showPlan } from '../show-plan.ts';
+import { showThresholds } from '../show-thresholds.ts';
 
-interface Options {
+interface Options extends Thresholds {
   readonly methods?: string[];
   readonly seeds?: number | number[];
   readonly splits?: string[];
@@ -14,10 +16,12 @@ interface Options {
   readonly dryRun?: boolean;
   readonly set?: string[];
   readonly folder?: string;
+  readonly junit?: string;
 }
 
 export function defineCompare(program: Command): void {
-  withJson(withFolder(withSet(program.command('compare'))))
+  const command = withThreshold(program.command('compare'), "a method's mean test score");
+  withJson(withFolder(withSet(withJUnit(command, 'a suite a method'))))
     .description('compare methods on the same data, budget and seeds')
     .argument('[config]', 'configuration file', 'whetstone.yaml')
     .option('--methods <names>', 'which, as in manual,soft-q (default: all)', commaList)
@@ -47,6 +51,9 @@ async function runCompare(path: string, options: Options): Promise<void> {
     showPlan(await planComparison(plan));
     return;
   }
+  const { checkJUnit, writeJUnit } = await import('../../runs/report/write-junit.ts');
+  await checkJUnit(options.junit);
+  const started = new Date();
   const store = await openStore();
   try {
     const onEvent = show.showComparison(session());
@@ -57,11 +64,23 @@ async function runCompare(path: string, options: Options): Promise<void> {
       import('../render/compare-view.ts'),
     ]);
     const folder = options.out ?? comparisonFolder(store, compared.id);
-    const { analysis, result } = await writeReport(compared, store, folder);
+    const { analysis, result } = await writeReport(compared, store, folder, {
+      isPrivate: options.out === undefined,
+    });
     region.close({ keep: false });
     const look = { style: style.out, width };
     for (const line of comparisonLines(compared, { analysis, result }, look)) print(line);
     emit(result);
+    const { judgeRow } = await import('../../runs/threshold.ts');
+    if (options.junit !== undefined) {
+      const { comparisonSuites } = await import('../../runs/report/junit.ts');
+      const verdicts = (row: (typeof result.rows)[number]) => judgeRow(row, options);
+      await writeJUnit(options.junit, comparisonSuites(compared, result.rows, verdicts, started));
+    }
+    showThresholds(
+      session(),
+      result.rows.flatMap((row) => judgeRow(row, options)),
+    );
     if (result.rows.every(({ test }) => test === null)) process.exitCode = 1;
   } finally {
     store.close();

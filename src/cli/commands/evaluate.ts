@@ -4,7 +4,7 @@ import { ConfigError } from '../../errors.ts';
 import type { JudgedExample, Subject } from '../../runs/evaluate.ts';
 import type { SplitName } from '../../runs/events.ts';
 import type { Thresholds } from '../../runs/threshold.ts';
-import { withJson, withSet, withThreshold } from '../options.ts';
+import { withJson, withJUnit, withSet, withThreshold } from '../options.ts';
 import { session } from '../session.ts';
 import { showThresholds } from '../show-thresholds.ts';
 
@@ -19,7 +19,8 @@ interface Options extends Thresholds {
 }
 
 export function defineEvaluate(program: Command): void {
-  withJson(withSet(withThreshold(program.command('evaluate'), 'the score')))
+  const command = withThreshold(program.command('evaluate'), 'the score');
+  withJson(withSet(withJUnit(command, 'a case an example')))
     .description('score a prompt or what a run found on a split, in float32')
     .argument('[config]', 'configuration file', 'whetstone.yaml')
     .option('--prompt <text>', 'the prompt, as it goes into the template')
@@ -31,7 +32,6 @@ export function defineEvaluate(program: Command): void {
         .choices(['train', 'validation', 'test'])
         .default('validation'),
     )
-    .option('--junit <file>', 'also as JUnit XML, a case an example, for CI systems')
     .action(runEvaluate);
 }
 
@@ -42,6 +42,8 @@ async function runEvaluate(path: string, options: Options): Promise<void> {
     import('../../runs/evaluate.ts'),
     import('../show.ts'),
   ]);
+  const { checkJUnit, writeJUnit } = await import('../../runs/report/write-junit.ts');
+  await checkJUnit(options.junit);
   const loaded = await loadConfig(path, { set: options.set });
   const { split } = options;
   const subject = await subjectOf(options);
@@ -61,9 +63,10 @@ async function runEvaluate(path: string, options: Options): Promise<void> {
   const isReached = thresholds.every((one) => one.isReached);
   const result = thresholds.length > 0 ? { ...evaluated, isReached } : evaluated;
   if (options.junit !== undefined && seen) {
-    const { writeJUnit } = await import('../../runs/report/write-junit.ts');
+    const { evaluationSuite } = await import('../../runs/report/junit.ts');
     const seconds = (Date.now() - started.getTime()) / 1000;
-    await writeJUnit(options.junit, { ...seen, result, thresholds, seconds, started });
+    const suite = evaluationSuite({ ...seen, result, thresholds }, { seconds, started });
+    await writeJUnit(options.junit, [suite]);
   }
   const [{ renderTable }, { formatScore, formatShare }, { ledgerLines, quote }] = await Promise.all(
     [import('../render/table.ts'), import('../../util/format.ts'), import('../render/run-view.ts')],

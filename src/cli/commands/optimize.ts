@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import type { LoadedConfig } from '../../runs/config.ts';
 import type { OptimizeResult } from '../../runs/events.ts';
 import type { Thresholds } from '../../runs/threshold.ts';
-import { withFolder, withJson, withSet, withThreshold } from '../options.ts';
+import { withFolder, withJson, withJUnit, withSet, withThreshold } from '../options.ts';
 import { session } from '../session.ts';
 import { showPlan } from '../show-plan.ts';
 import { showThresholds } from '../show-thresholds.ts';
@@ -12,10 +12,12 @@ interface Options extends Thresholds {
   readonly set?: string[];
   readonly folder?: string;
   readonly dryRun?: boolean;
+  readonly junit?: string;
 }
 
 export function defineOptimize(program: Command): void {
-  withJson(withFolder(withSet(withThreshold(program.command('optimize'), 'the test score'))))
+  const command = withThreshold(program.command('optimize'), 'the test score');
+  withJson(withFolder(withSet(withJUnit(command, 'a suite of the method'))))
     .description('find a prompt for the task in a configuration')
     .argument('[config]', 'configuration file', 'whetstone.yaml')
     .option('--dry-run', 'say what it would ask for and cost, and send nothing')
@@ -26,12 +28,24 @@ export function defineOptimize(program: Command): void {
         const { planRun } = await import('../../runs/plan.ts');
         return showPlan(await planRun(loaded));
       }
-      const { test } = await runOptimize(loaded, (result) => [
+      const { checkJUnit, writeJUnit } = await import('../../runs/report/write-junit.ts');
+      await checkJUnit(options.junit);
+      const started = new Date();
+      const result = await runOptimize(loaded, (result) => [
         `npx whetstone evaluate ${path} ${wordsFor(result)} --split test`,
         'npx whetstone runs show last',
       ]);
       const { judge } = await import('../../runs/threshold.ts');
-      showThresholds(session(), judge(test, options));
+      const thresholds = judge(result.test, options);
+      if (options.junit !== undefined) {
+        const [{ runSuite }, { taskName }] = await Promise.all([
+          import('../../runs/report/junit.ts'),
+          import('../../tasks/split-files.ts'),
+        ]);
+        const task = taskName(loaded.config.task, loaded.folder);
+        await writeJUnit(options.junit, [runSuite(task, result, thresholds, started)]);
+      }
+      showThresholds(session(), thresholds);
     });
 }
 

@@ -13,7 +13,7 @@ import { DataError } from '../../errors.ts';
 import type { AnyExample } from '../../tasks/index.ts';
 import { exporter } from '../exporter.ts';
 import type { Finding } from '../finding.ts';
-import { type Bound, bind, hasSlot, standsFor, unbind } from '../form.ts';
+import { type Bound, bind, hasSlot, standsFor, unbind, withConversation } from '../form.ts';
 import { jsonText, yamlLiteral } from '../literal.ts';
 import { serverOf } from '../provider-of.ts';
 import { jsonOf, textOf } from '../read-files.ts';
@@ -59,15 +59,7 @@ function boundOf(
     role: contents[i]!.role,
     content,
   }));
-  // No conversation stands in such a file; its place is the form's.
-  const empty = bind(form, '', { input: 'x', question: 'x', mask: '' });
-  const at = empty.kind === 'chat' ? empty.messages.findIndex(({ kind }) => kind === 'conversation') : 0; // biome-ignore format: one value
-  const after = empty.kind === 'chat' ? empty.messages.length - 1 - at : 0;
-  const place = messages.length - after;
-  return {
-    kind: 'chat',
-    messages: [...messages.slice(0, place), { kind: 'conversation' }, ...messages.slice(place)],
-  };
+  return { kind: 'chat', messages: withConversation(form, messages) };
 }
 
 const configSchema = z.object({ prompts: z.tuple([z.object({ raw: z.string() })]) });
@@ -131,7 +123,8 @@ function providerOf(finding: Finding): object {
   const kind = finding.form.kind === 'chat' ? 'chat' : 'completion';
   const own = { openai: `openai:${kind}`, anthropic: 'anthropic:messages', mistral: 'mistral', google: 'google' }[provider]; // biome-ignore format: one value
   if (own !== undefined) return { id: `${own}:${model}`, config };
-  const key = keyVariable === undefined ? {} : { apiKeyEnvar: keyVariable };
+  // Without a key promptfoo asks for OpenAI's, unless it is told that there is none.
+  const key = keyVariable === undefined ? { apiKeyRequired: false } : { apiKeyEnvar: keyVariable };
   return { id: `openai:${kind}:${model}`, config: { ...config, apiBaseUrl: baseUrl, ...key } };
 }
 

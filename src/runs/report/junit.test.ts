@@ -1,10 +1,13 @@
 /** JUnit XML: what it says, and that no text can make it say something else. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import type { Compared } from '../compare.ts';
+import type { CompareRow } from '../compare-events.ts';
+import type { StoredCell } from '../comparison-table.ts';
 import type { JudgedExample } from '../evaluate.ts';
-import type { EvaluateResult } from '../events.ts';
-import { judge } from '../threshold.ts';
-import { junitXml } from './junit.ts';
+import type { EvaluateResult, OptimizeResult } from '../events.ts';
+import { judge, judgeRow } from '../threshold.ts';
+import { comparisonSuites, evaluationSuite, junitXml, runSuite } from './junit.ts';
 
 const result: EvaluateResult = {
   kind: 'result',
@@ -24,23 +27,74 @@ const example = (over: Partial<JudgedExample> = {}): JudgedExample => ({
   ...over,
 });
 const xml = (answers: readonly JudgedExample[], over: Partial<EvaluateResult> = {}, limits = {}) =>
-  junitXml({
-    task: 'tiny',
-    result: { ...result, ...over },
-    answers,
-    thresholds: judge(result, limits),
-    seconds: 1.5,
-    started: new Date(0),
-  });
+  junitXml([
+    evaluationSuite(
+      { task: 'tiny', result: { ...result, ...over }, answers, thresholds: judge(result, limits) },
+      { seconds: 1.5, started: new Date(0) },
+    ),
+  ]);
+
+/** What may stand where, and what must be said: junit-10.xsd, the part that is used. */
+const RULES: Record<string, { in: string; needs: string[]; may: string[] }> = {
+  testsuites: {
+    in: '',
+    needs: [],
+    may: ['name', 'time', 'tests', 'failures', 'errors', 'disabled'],
+  },
+  testsuite: { in: 'testsuites', needs: ['name', 'tests'], may: ['failures', 'errors', 'time', 'skipped', 'timestamp'] }, // biome-ignore format: one line
+  properties: { in: 'testsuite', needs: [], may: [] },
+  property: { in: 'properties', needs: ['name', 'value'], may: [] },
+  testcase: { in: 'testsuite', needs: ['name', 'classname'], may: ['time'] },
+  failure: { in: 'testcase', needs: [], may: ['type', 'message'] },
+  error: { in: 'testcase', needs: [], may: ['type', 'message'] },
+  'system-out': { in: 'testsuite', needs: [], may: [] },
+};
+const ORDER = ['properties', 'testcase', 'system-out'];
+
+/** Elements as the schema has them, counts that are those of the cases, types of values. */
+function expectSchema(parts: readonly Element[]): void {
+  for (const { tag, attributes, parent } of parts) {
+    const rule = RULES[tag]!;
+    expect(rule, tag).toBeDefined();
+    expect(parent?.tag ?? '').toBe(rule.in);
+    const names = Object.keys(attributes);
+    expect(rule.needs.filter((name) => !names.includes(name))).toEqual([]);
+    expect(names.filter((name) => ![...rule.needs, ...rule.may].includes(name))).toEqual([]);
+    for (const name of ['tests', 'failures', 'errors', 'skipped']) if (attributes[name] !== undefined) expect(attributes[name]).toMatch(/^\d+$/); // biome-ignore format: one line
+    if (attributes.time !== undefined) expect(attributes.time).toMatch(/^\d+(\.\d+)?$/);
+    if (attributes.timestamp !== undefined) expect(attributes.timestamp).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d$/); // biome-ignore format: one line
+  }
+  const within = (top: Element, tag: string) =>
+    parts.filter((one) => one.tag === tag && [one.parent, one.parent?.parent, one.parent?.parent?.parent].includes(top)); // biome-ignore format: one value
+  for (const suite of parts.filter(({ tag }) => tag.startsWith('testsuite'))) {
+    for (const [
+      tag,
+      count,
+    ] of [['testcase', 'tests'], ['failure', 'failures'], ['error', 'errors']] as const) // biome-ignore format: one line
+      expect(suite.attributes[count]).toBe(String(within(suite, tag).length));
+    if (suite.tag === 'testsuites') continue;
+    const children = parts
+      .filter(({ parent }) => parent === suite)
+      .map(({ tag }) => ORDER.indexOf(tag));
+    expect(children).toEqual([...children].sort((a, b) => a - b));
+  }
+}
+
+interface Element {
+  readonly tag: string;
+  readonly attributes: Record<string, string>;
+  readonly parent: Element | undefined;
+  text: string;
+}
 
 /** A parser of the XML that this is: strict about nesting, quotes and characters. */
-function parse(text: string): { tag: string; attributes: Record<string, string>; text: string }[] {
+function parse(text: string): Element[] {
   // XML 1.0's characters.
   expect(text).toMatch(/^[\n\r\t\u0020-\ud7ff\ue000-\ufffd\u{10000}-\u{10ffff}]*$/u);
   const body = text.replace(/^<\?xml version="1\.0" encoding="UTF-8"\?>\n/, '');
   expect(body).not.toBe(text);
-  const out: { tag: string; attributes: Record<string, string>; text: string }[] = [];
-  const open: (typeof out)[number][] = [];
+  const out: Element[] = [];
+  const open: Element[] = [];
   const plain = (s: string) => {
     expect(s).not.toMatch(/&(?!amp;|lt;|gt;|quot;|#39;)|]]>/);
     return s.replace(/&(amp|lt|gt|quot|#39);/g, (_, e: string) => ({ amp: '&', lt: '<', gt: '>', quot: '"', '#39': "'" })[e]!); // biome-ignore format: one line
@@ -59,11 +113,12 @@ function parse(text: string): { tag: string; attributes: Record<string, string>;
     const attributes = Object.fromEntries(
       [...rest!.matchAll(/ ([a-z]+)="([^"]*)"/g)].map(([, name, value]) => [name!, plain(value!)]),
     );
-    const one = { tag: tag!, attributes, text: '' };
+    const one = { tag: tag!, attributes, parent: open.at(-1), text: '' };
     out.push(one);
     if (end === '') open.push(one);
   }
   expect(open).toEqual([]);
+  expectSchema(out);
   return out;
 }
 
@@ -136,6 +191,56 @@ describe('junitXml', () => {
         expect(tags(texts)).toEqual(wanted);
       }),
     );
+  });
+});
+
+describe('junitXml of searches', () => {
+  const score = { score: 0.5, interval: [0.4, 0.6] as const, examples: 20 };
+  const run = { kind: 'result', method: 'random', kindOfResult: 'text', prompt: 'a < b', promptTokens: [], train: score, validation: score, test: score, evaluations: 9, seconds: 2.5, runId: 'r1', rows: [] } as unknown as OptimizeResult; // biome-ignore format: one value
+
+  it('has a suite for a run, its thresholds failed where they are missed', () => {
+    const parts = parse(junitXml([runSuite('tiny', run, judge(score, { threshold: 0.9, thresholdLow: 0.3 }), new Date(0))])); // biome-ignore format: one call
+    expect(parts.find(({ tag }) => tag === 'testsuite')!.attributes).toMatchObject({ name: 'tiny.random', tests: '3', failures: '1', time: '2.500' }); // biome-ignore format: one value
+    expect(
+      parts.filter(({ tag }) => tag === 'testcase').map(({ attributes }) => attributes.name),
+    ).toEqual([
+      'search of random',
+      'the score is at least 90.0%',
+      "the lower end of the score's interval is at least 30.0%",
+    ]);
+    expect(parts.find(({ tag }) => tag === 'failure')!.attributes.message).toContain('50.0% does not reach the threshold 90.0%'); // biome-ignore format: one line
+    expect(junitXml([runSuite('tiny', run, [], new Date(0))])).toContain('tests="1" failures="0"');
+  });
+
+  it('has a suite for each method of a comparison, an error for a search that failed', () => {
+    const cell = (method: string, repetition: number, hits: number[]) => ({ method, repetition, state: 'done', outcome: { found: run, trainReward: 0, test: { hash: '', hits, gold: hits } } }); // biome-ignore format: one value
+    const cells = [
+      cell('random', 0, [1, 1]),
+      cell('random', 1, [1, 0]),
+      { method: 'soft-q', repetition: 0, state: 'failed', error: 'out of \u0000 <memory> ]]>' },
+      { method: 'soft-q', repetition: 1, state: 'failed', error: 'too' },
+    ] as unknown as StoredCell[];
+    const row = (method: string, test: CompareRow['test']) => ({ method, kindOfResult: 'text', seeds: [], test, validation: null, evaluations: null, seconds: null }) as const; // biome-ignore format: one value
+    const rows = [row('random', { mean: 0.75, interval: [0.5, 1] }), row('soft-q', null)];
+    const plan = { repetitions: [{ seed: 1 }, { seed: 2, split: 'b' }] };
+    const compared = { plan, cells, about: { task: 'tiny' } } as unknown as Compared;
+    const suites = comparisonSuites(compared, rows, (one) => judgeRow(one, { threshold: 0.6 }), new Date(0)); // biome-ignore format: one call
+    const parts = parse(junitXml(suites));
+    const of = (tag: string) => parts.filter((one) => one.tag === tag);
+    expect(
+      of('testsuite').map(({ attributes: { name, tests, failures, errors } }) => [
+        name,
+        tests,
+        failures,
+        errors,
+      ]),
+    ).toEqual([
+      ['tiny.random', '3', '0', '0'],
+      ['tiny.soft-q', '3', '1', '2'],
+    ]);
+    expect(of('testcase').map(({ attributes }) => attributes.name).slice(0, 2)).toEqual(['search with seed 1: test 100.0%', 'search with seed 2, split b: test 50.0%']); // biome-ignore format: one line
+    expect(of('error')[0]!.attributes.message).toBe('out of [U+0000] <memory> ]]>');
+    expect(of('failure')[0]!.attributes.message).toBe('soft-q: came to no end, so that the score does not reach the threshold 60.0%'); // biome-ignore format: one line
   });
 });
 

@@ -2,7 +2,7 @@
 import { join, resolve } from 'node:path';
 import { StoreError } from '../../errors.ts';
 import type { SolutionKind } from '../../methods/index.ts';
-import { writeFileAtomic } from '../../util/atomic-file.ts';
+import { type FileOptions, writeFileAtomic } from '../../util/atomic-file.ts';
 import type { Compared } from '../compare.ts';
 import { type Analysis, accuracyOf, analyse } from '../compare-analysis.ts';
 import type { CompareResult, CompareRow } from '../compare-events.ts';
@@ -39,6 +39,7 @@ export async function writeReport(
   compared: Compared,
   store: RunStore,
   folder: string,
+  options: FileOptions = {},
 ): Promise<{ analysis: Analysis; result: CompareResult }> {
   const report = gather(compared, store);
   const paths = {
@@ -46,8 +47,8 @@ export async function writeReport(
     markdown: resolve(join(folder, 'report.md')),
   };
   try {
-    await writeFileAtomic(paths.html, htmlReport(report));
-    await writeFileAtomic(paths.markdown, markdownReport(report));
+    await writeFileAtomic(paths.html, htmlReport(report), options);
+    await writeFileAtomic(paths.markdown, markdownReport(report), options);
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     throw new StoreError(`${folder}: the report cannot be written (${code ?? String(error)})`);

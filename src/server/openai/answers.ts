@@ -11,8 +11,12 @@ export interface Head {
 export interface Shape {
   /** A whole answer, a choice a question. */
   whole(head: Head, answers: readonly Answered[]): object;
-  /** The chunks of a stream, in order. */
-  chunks(head: Head, answers: readonly Answered[]): Iterable<object>;
+  /** The chunk that a stream begins with, where it has one. */
+  opening(head: Head): object | undefined;
+  /** A piece of an answer, with its log-probability where it is a label word of the whole answer. */
+  piece(head: Head, index: number, text: string, answer?: Answered): object;
+  /** How an answer ended. */
+  end(head: Head, index: number, answer: Answered): object;
   /** The last chunk, where usage was asked for. */
   usageChunk(head: Head, answers: readonly Answered[]): object;
 }
@@ -20,18 +24,11 @@ export interface Shape {
 /** `top` alternatives are told; undefined: none were asked for. */
 export function chatShape(top: number | undefined): Shape {
   const about = (head: Head) => ({ ...head, object: 'chat.completion.chunk' });
-  const logprobs = (answer: Answered) => (top === undefined ? null : chatLogProbs(answer, top));
-  const chunk = (head: Head, answer: Answered, delta: object, end?: Answered) => ({
+  const logprobs = (answer: Answered | undefined) =>
+    top === undefined || !answer ? null : chatLogProbs(answer, top);
+  const chunk = (head: Head, index: number, delta: object, more: object = {}) => ({
     ...about(head),
-    choices: [
-      {
-        index: 0,
-        delta,
-        logprobs: 'content' in delta && delta.content !== '' ? logprobs(answer) : null,
-        finish_reason: end?.finish ?? null,
-      },
-    ],
-    ...(end ? extra(end) : {}),
+    choices: [{ index, delta, logprobs: null, finish_reason: null, ...more }],
   });
   return {
     whole: (head, answers) => ({
@@ -46,46 +43,47 @@ export function chatShape(top: number | undefined): Shape {
       usage: usageOf(answers),
       ...extra(answers[0]!),
     }),
-    *chunks(head, [answer]) {
-      yield chunk(head, answer!, { role: 'assistant', content: '' });
-      for (const piece of pieces(answer!)) yield chunk(head, answer!, { content: piece });
-      yield chunk(head, answer!, {}, answer);
-    },
+    opening: (head) => chunk(head, 0, { role: 'assistant', content: '' }),
+    piece: (head, index, content, answer) =>
+      chunk(head, index, { content }, { logprobs: logprobs(answer) }),
+    end: (head, index, answer) => ({
+      ...chunk(head, index, {}, { finish_reason: answer.finish }),
+      ...extra(answer),
+    }),
     usageChunk: (head, answers) => ({ ...about(head), choices: [], usage: usageOf(answers) }),
   };
 }
 
 export function completionShape(top: number | undefined): Shape {
   const about = (head: Head) => ({ ...head, object: 'text_completion' });
-  const choice = (answer: Answered, index: number, text: string, isEnd: boolean) => ({
+  const choice = (index: number, text: string, answer?: Answered) => ({
     index,
     text,
-    logprobs: top === undefined || text === '' ? null : oldLogProbs(answer, top),
-    finish_reason: isEnd ? answer.finish : null,
+    logprobs: top === undefined || !answer ? null : oldLogProbs(answer, top),
+    finish_reason: null,
   });
   return {
     whole: (head, answers) => ({
       ...about(head),
-      choices: answers.map((answer, i) => choice(answer, i, answer.text, true)),
+      choices: answers.map((answer, i) => ({
+        ...choice(i, answer.text, answer),
+        finish_reason: answer.finish,
+      })),
       usage: usageOf(answers),
       ...extra(answers[0]!),
     }),
-    *chunks(head, answers) {
-      for (const [i, answer] of answers.entries()) {
-        for (const piece of pieces(answer)) {
-          yield { ...about(head), choices: [choice(answer, i, piece, false)] };
-        }
-        yield { ...about(head), choices: [choice(answer, i, '', true)] };
-      }
-    },
+    opening: () => undefined,
+    piece: (head, index, text, answer) => ({
+      ...about(head),
+      choices: [choice(index, text, answer)],
+    }),
+    end: (head, index, answer) => ({
+      ...about(head),
+      choices: [{ ...choice(index, ''), finish_reason: answer.finish }],
+      ...extra(answer),
+    }),
     usageChunk: (head, answers) => ({ ...about(head), choices: [], usage: usageOf(answers) }),
   };
-}
-
-/** A label word in one piece, whose log-probability belongs to it; a text word by word. */
-function pieces({ text, words }: Answered): string[] {
-  if (words) return [text];
-  return text.match(/\s*\S+|\s+$/g) ?? [];
 }
 
 export function usageOf(answers: readonly Answered[]) {

@@ -5,7 +5,6 @@
 import { createHash, randomUUID, timingSafeEqual } from 'node:crypto';
 import type { HttpBindings } from '@hono/node-server';
 import { type Context, Hono } from 'hono';
-import { streamSSE } from 'hono/streaming';
 import type { z } from 'zod';
 import { BudgetError, ConfigError, DataError, type WhetstoneError } from '../../errors.ts';
 import { guard } from '../guard.ts';
@@ -14,6 +13,7 @@ import { type Counter, Metrics } from './metrics.ts';
 import { Queue, QueueFull } from './queue.ts';
 import { askOfChat, asksOfCompletion, chatSchema, completionSchema } from './requests.ts';
 import type { Answered, Ask, Refused, Responder } from './responder.ts';
+import { streamed } from './streamed.ts';
 
 export interface AppOptions {
   readonly responder: Responder;
@@ -52,11 +52,10 @@ type Env = {
     tokens?: ReturnType<typeof usageOf>;
     /** Resolved when a stream has been sent. */
     streamed?: Promise<void>;
+    /** True where the client went away before its answer was whole. */
+    isCancelled?: boolean;
   };
 };
-
-/** While a stream waits for its first words, a comment is sent so often, so that nobody hangs up. */
-const KEEP_ALIVE_MS = 15_000;
 
 export function openAiApp(o: AppOptions): OpenAiApp {
   const metrics = new Metrics(o.about);
@@ -76,7 +75,7 @@ export function openAiApp(o: AppOptions): OpenAiApp {
     await next();
     await inOpenAiShape(c);
     c.header('x-request-id', id);
-    const path = KNOWN.includes(c.req.path) ? c.req.path : 'other';
+    const path = Object.hasOwn(METHODS, c.req.path) ? c.req.path : 'other';
     const done = (status: number) => {
       const seconds = (performance.now() - started) / 1000;
       metrics.count('whetstone_requests_total', { path, status: String(status) });
@@ -91,6 +90,7 @@ export function openAiApp(o: AppOptions): OpenAiApp {
         status,
         ms: Math.round(1000 * seconds),
         ...(c.get('streamed') ? { stream: true } : {}),
+        ...(c.get('isCancelled') ? { cancelled: true } : {}),
         ...c.get('tokens'),
         ...(o.logBodies ? { body: c.get('body'), answer: c.get('answer') } : {}),
       });
@@ -149,7 +149,16 @@ export function openAiApp(o: AppOptions): OpenAiApp {
     }
     return answer(c, { request: read, asks, shape: completionShape(top), top, prefix: 'cmpl' });
   });
-  app.notFound((c) => failed(c, 404, `${c.req.method} ${c.req.path}: there is no such route`));
+  app.notFound((c) => {
+    const { method, path } = c.req;
+    const allowed = path.startsWith('/v1/models/') ? 'GET' : METHODS[path];
+    if (allowed === undefined) {
+      const routes = Object.entries(METHODS).map(([route, one]) => `${one} ${route}`);
+      return failed(c, 404, `${method} ${path}: there is no such route, there are ${routes.join(', ')}`); // biome-ignore format: one line
+    }
+    c.header('allow', allowed);
+    return failed(c, 405, `${method} ${path}: is asked by ${allowed} alone`);
+  });
   app.onError((error, c) => {
     o.log({ event: 'error', id: c.get('id'), message: error.message });
     return failed(c, 500, 'the server failed; its log says why', { type: 'server_error' });
@@ -200,26 +209,25 @@ export function openAiApp(o: AppOptions): OpenAiApp {
       created: Math.floor(Date.now() / 1000),
       model: request.model,
     };
-    const signal = AbortSignal.any([c.req.raw.signal, AbortSignal.timeout(o.timeoutMs)]);
-    const pending = queue.askAll(asks, signal).then(counted);
+    const client = c.req.raw.signal;
+    const gone = new AbortController();
+    // The client's own signal gives a text as its reason.
+    client.addEventListener('abort', () => gone.abort(), { once: true });
+    if (client.aborted) gone.abort();
+    const signal = AbortSignal.any([gone.signal, AbortSignal.timeout(o.timeoutMs)]);
+    const answersTo = async (asks: readonly Ask[]) => {
+      const some = asks.map((ask) => ({ ...ask, signal }));
+      const answers = counted(await queue.askAll(some, signal));
+      remember(c, answers);
+      return answers;
+    };
     if (!request.stream) {
       try {
-        const answers = await pending;
-        remember(c, answers);
-        return c.json(shape.whole(head, answers));
+        return c.json(shape.whole(head, await answersTo(asks)));
       } catch (error) {
         return fromError(c, error, o.timeoutMs);
       }
     }
-    // What is refused at once has a status; what fails later is the stream's last event.
-    const first = await Promise.race([
-      pending.then(
-        () => undefined,
-        (e: unknown) => e,
-      ),
-      pause(5),
-    ]);
-    if (first !== undefined && first !== PAUSED) return fromError(c, first, o.timeoutMs);
     let sent = () => {};
     c.set(
       'streamed',
@@ -227,25 +235,21 @@ export function openAiApp(o: AppOptions): OpenAiApp {
         sent = resolve;
       }),
     );
-    return streamSSE(c, async (stream) => {
-      const alive = setInterval(() => void stream.write(': waiting\n\n'), KEEP_ALIVE_MS);
-      try {
-        const answers = await pending;
-        remember(c, answers);
-        for (const chunk of shape.chunks(head, answers)) {
-          await stream.writeSSE({ data: JSON.stringify(chunk) });
-        }
-        if (request.stream_options?.include_usage) {
-          await stream.writeSSE({ data: JSON.stringify(shape.usageChunk(head, answers)) });
-        }
-      } catch (error) {
+    return streamed(c, {
+      shape,
+      head,
+      asks,
+      withUsage: request.stream_options?.include_usage === true,
+      answer: answersTo,
+      refuse: (error) => fromError(c, error, o.timeoutMs),
+      broken: (error) => {
         const { body } = errorOf(error, o.timeoutMs);
-        await stream.writeSSE({ data: JSON.stringify(body) });
-      } finally {
-        clearInterval(alive);
-      }
-      await stream.writeSSE({ data: '[DONE]' });
-      sent();
+        if (gone.signal.aborted) c.set('isCancelled', true);
+        else o.log({ event: 'error', id: c.get('id'), message: body.error.message });
+        return body;
+      },
+      gone: () => gone.abort(),
+      sent,
     });
   }
 
@@ -279,7 +283,13 @@ export function openAiApp(o: AppOptions): OpenAiApp {
   };
 }
 
-const KNOWN = ['/health', '/metrics', '/v1/models', '/v1/chat/completions', '/v1/completions'];
+const METHODS: Readonly<Record<string, string>> = {
+  '/health': 'GET',
+  '/metrics': 'GET',
+  '/v1/models': 'GET',
+  '/v1/chat/completions': 'POST',
+  '/v1/completions': 'POST',
+};
 
 interface ErrorFacts {
   readonly type?: string;
@@ -347,7 +357,7 @@ async function inOpenAiShape(c: Context): Promise<void> {
 function requireKey(key: string | undefined) {
   const wanted = key === undefined ? undefined : digest(`Bearer ${key}`);
   return async (c: Context, next: () => Promise<void>): Promise<Response | undefined> => {
-    const given = c.req.header('authorization') ?? '';
+    const given = (c.req.header('authorization') ?? '').replace(/^bearer +/i, 'Bearer ');
     if (wanted && !timingSafeEqual(wanted, digest(given))) {
       c.header('www-authenticate', 'Bearer');
       const message = given === '' ? 'an API key is needed' : 'the API key is not the right one';
@@ -360,9 +370,4 @@ function requireKey(key: string | undefined) {
 
 function digest(text: string): Buffer {
   return createHash('sha256').update(text).digest();
-}
-
-const PAUSED = Symbol('paused');
-function pause(ms: number): Promise<typeof PAUSED> {
-  return new Promise((resolve) => setTimeout(resolve, ms, PAUSED));
 }

@@ -37,6 +37,11 @@ export interface Ask {
   readonly temperature?: number | undefined;
   readonly stop?: readonly string[] | undefined;
   readonly seed?: number | undefined;
+  readonly topP?: number | undefined;
+  /** Told a text's pieces while it is written; an answer of few words comes in one piece. */
+  readonly onText?: ((piece: string) => void) | undefined;
+  /** Aborted when nobody waits for this answer any more. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface Answered {
@@ -234,11 +239,12 @@ function textParts(bench: TextBench, { result }: FoundRun): Parts {
     concurrency: isLocal ? 1 : REMOTE_CONCURRENCY,
     async answer(asks, signal) {
       const requests = asks.map((ask) => {
-        const { temperature = 0, stop = task.stop } = ask;
+        const { temperature = 0, topP, stop = task.stop } = ask;
         return {
           messages: renderMessages(template, { ...ask, prompt: result.prompt }),
           maxTokens: Math.min(ask.maxTokens ?? task.maxAnswerTokens, task.maxAnswerTokens),
           temperature,
+          topP,
           ...(stop ? { stop } : {}),
           // Each drawn answer is another one, unless its seed says which.
           ...(temperature > 0
@@ -246,7 +252,13 @@ function textParts(bench: TextBench, { result }: FoundRun): Parts {
             : {}),
         };
       });
-      const completions = await taskLm.complete(requests, { signal });
+      // An answer that may become a label word is known at its end.
+      const isStreamed = !task.labelWords && asks.some(({ onText }) => onText);
+      const completions = await taskLm.complete(requests, {
+        signal,
+        ...(isStreamed ? { onText: (at, piece) => asks[at]!.onText?.(piece) } : {}),
+        isWanted: (at) => asks[at]!.signal?.aborted !== true,
+      });
       return completions.map((completion): Answered | Refused => {
         if (isFailure(completion)) return completion;
         const { text, finish, inputTokens, outputTokens } = completion;
