@@ -16,6 +16,25 @@ export interface SplitScore {
   readonly failed?: number;
   /** The metric's score of the whole set, where that is not the mean. */
   readonly corpus?: number;
+  /** Where the reward is composed: what it is made of. */
+  readonly reward?: RewardMeans;
+}
+
+/** A composed reward over examples: `mean` is correctness + format − lengthCost, but for clipping. */
+export interface RewardMeans {
+  readonly mean: number;
+  readonly correctness: number;
+  /** What the format added, where one is asked for. */
+  readonly format?: number;
+  /** What length took, where it has a price. */
+  readonly lengthCost?: number;
+  /** Where a format is asked for: numbers of examples; right from a score of 0.5 on. */
+  readonly outcomes?: {
+    readonly right: number;
+    readonly wrongAnswer: number;
+    readonly wrongFormat: number;
+    readonly bothWrong: number;
+  };
 }
 
 /** One prompt tried on one example. */
@@ -58,6 +77,8 @@ export interface StepEvent {
   readonly episode?: Episode;
   /** Where fluency has a price: what the step's prompts paid. */
   readonly fluency?: StepFluency;
+  /** Where the reward is composed: its parts, over the step's prompts. */
+  readonly parts?: RewardMeans;
   /** What else the method measured, by stable names: docs/methods explains each. */
   readonly quantities?: Readonly<Record<string, number>>;
 }
@@ -154,6 +175,7 @@ export interface EvaluateResult {
   readonly examples: number;
   readonly failed?: number;
   readonly corpus?: number;
+  readonly reward?: RewardMeans;
   /** Empty where answers are free text. */
   readonly perClass: readonly ClassScore[];
   readonly metric?: string;

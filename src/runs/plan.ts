@@ -29,6 +29,7 @@ import type { Plan } from './compare-plan.ts';
 import type { LoadedConfig } from './config.ts';
 import { type ModelReference, nameOf } from './model-reference.ts';
 import { isAskedInText } from './open-bench.ts';
+import { refuseMisfit, rewardMetrics } from './reward.ts';
 import { methodOf, type OwnMethods } from './search.ts';
 import { readTask } from './text-bench.ts';
 
@@ -81,6 +82,7 @@ export async function planComparison({ loaded, methods, repetitions }: Plan): Pr
 async function begin(loaded: LoadedConfig): Promise<Planned> {
   const { config, folder } = loaded;
   const isText = isAskedInText(loaded);
+  refuseMisfit(config, isText);
   const task = isText
     ? await readTask(loaded, config.task)
     : await loadTask(config.task, { baseFolder: folder, seed: config.seed });
@@ -120,7 +122,7 @@ function total(planned: Planned, asked: readonly Asked[], repetitions: number): 
   const taskRole = roleOf(planned, config.taskLm, { calls: sum('task'), ...perTask });
   // Failures of a few examples, each as long as the inputs, and a prompt as the answer.
   const perProposal = { input: 500 + 5 * perTask.input, output: 1024 };
-  const judge = judgeOf(task);
+  const judges = judgesOf(task, config);
   const byRole = {
     task: taskRole,
     ...(sum('reflection') > 0
@@ -131,26 +133,22 @@ function total(planned: Planned, asked: readonly Asked[], repetitions: number): 
           }),
         }
       : {}),
-    ...(judge === undefined
-      ? {}
-      : {
-          judge: roleOf(planned, judge, {
-            calls: sum('task'),
-            input: 300 + perTask.input + perTask.output,
-            output: 256,
-          }),
-        }),
+    ...(judges.length > 0 ? { judge: judgeRole(planned, judges, sum('task'), perTask) } : {}),
   };
-  const roles = Object.values(byRole);
+  const seconds = sum('task') / answersPerSecond(config.taskLm);
+  const plan = { ...sumOf(Object.values(byRole)), minutes: seconds / 60 };
+  for (const note of capNotes(plan, config.budget)) notes.add(note);
+  return { kind: 'plan', ...plan, byRole, notes: [...notes] };
+}
+
+/** The price of all is not known where that of one is not. */
+function sumOf(roles: readonly PlannedRole[]): PlannedRole {
   const add = (key: 'calls' | 'tokens') => roles.reduce((all, role) => all + role[key], 0);
   const usd = roles.reduce<number | null>(
     (all, role) => (all === null || role.usd === null ? null : all + role.usd),
     0,
   );
-  const seconds = sum('task') / answersPerSecond(config.taskLm);
-  const plan = { calls: add('calls'), tokens: add('tokens'), usd, minutes: seconds / 60 };
-  for (const note of capNotes(plan, config.budget)) notes.add(note);
-  return { kind: 'plan', ...plan, byRole, notes: [...notes] };
+  return { calls: add('calls'), tokens: add('tokens'), usd };
 }
 
 function capNotes(
@@ -224,12 +222,44 @@ function tokensOfTask(task: AnyTask): { input: number; output: number } {
   return { input, output: task.kind === 'text' ? task.maxAnswerTokens : 0 };
 }
 
-function judgeOf(task: AnyTask): string | undefined {
-  if (task.kind !== 'text') return undefined;
-  const { metric } = task;
-  if (typeof metric !== 'object' || metric.name !== 'judge') return undefined;
-  if (metric.model === undefined) {
-    throw new ConfigError('task.metric.model: the metric judge needs an LM that judges, name it');
-  }
-  return metric.model;
+interface PlannedJudge {
+  readonly model: string;
+  readonly rubric?: string | undefined;
+  readonly maxTokens?: number | undefined;
+}
+
+/** Every answer is judged by each of them. */
+function judgeRole(
+  planned: Planned,
+  judges: readonly PlannedJudge[],
+  calls: number,
+  perTask: { readonly input: number; readonly output: number },
+): PlannedRole {
+  const each = judges.map(({ model, rubric = '', maxTokens = 256 }) =>
+    roleOf(planned, model, {
+      calls,
+      input: 300 + rubric.length / 4 + perTask.input + perTask.output,
+      output: maxTokens,
+    }),
+  );
+  return sumOf(each);
+}
+
+/** The judges of the task's metric and of the reward's, each once. */
+function judgesOf(task: AnyTask, config: LoadedConfig['config']): PlannedJudge[] {
+  if (task.kind !== 'text') return [];
+  const own = task.labelWords ? [] : [['task.metric', task.metric] as const];
+  const named = [...own, ...rewardMetrics(config).map((one) => ['reward', one] as const)];
+  const judges = named.flatMap(([place, metric]) => {
+    const { name, ...rest } = typeof metric === 'object' ? metric : { name: metric };
+    if (name !== 'judge') return [];
+    const judge = rest as Partial<PlannedJudge>;
+    if (judge.model === undefined) {
+      throw new ConfigError(
+        `${place}: the metric judge needs an LM that judges, name it by model, as { name: judge, model: … }`,
+      );
+    }
+    return [judge as PlannedJudge];
+  });
+  return [...new Map(judges.map((judge) => [JSON.stringify(judge), judge])).values()];
 }

@@ -16,9 +16,10 @@ import {
   fluencyCharge,
   Policy,
   type PolicyOptions,
+  policyContextTokens,
 } from '../policy/index.ts';
 import type { LedgerLine, TextModel } from '../providers/index.ts';
-import { type Example, loadTask, parseTemplate, rewards, type Task } from '../tasks/index.ts';
+import { type Example, loadTask, parseTemplate, type Task } from '../tasks/index.ts';
 import { Engine } from '../tensor/index.ts';
 import type { Rng } from '../util/rng.ts';
 import {
@@ -32,9 +33,13 @@ import type { LoadedConfig } from './config.ts';
 import { localName } from './model-reference.ts';
 import { openModel } from './open-model.ts';
 import { type TextModels, textModels } from './open-text-model.ts';
-
-/** Tokens of a policy's window that are made use of; the other half is for what it writes. */
-const MAX_CONTEXT = 2048;
+import {
+  hasFluencyPrice,
+  labelComposition,
+  labelReward,
+  refuseMisfit,
+  tensorReward,
+} from './reward.ts';
 
 /** What workbenches of the same models have in common. */
 interface Shared {
@@ -69,6 +74,7 @@ export class Workbench implements Bench {
   /** Data is read before any model, so that a mistake in it shows at once. */
   static async open(loaded: LoadedConfig, options: OpenOptions): Promise<Workbench> {
     const { config, folder } = loaded;
+    refuseMisfit(config, false);
     const reading = { baseFolder: folder, seed: config.seed };
     // The kind of the task LM chooses the default template; a data mistake must not wait for it.
     const first = await loadTask(config.task, reading);
@@ -138,7 +144,8 @@ export class Workbench implements Bench {
       taskLm: this.taskLm,
       examples,
       precision,
-      reward: rewards[this.loaded.config.reward],
+      reward: labelReward(this.loaded.config),
+      compose: labelComposition(this.loaded.config),
       programs: this.programsOf(precision),
       ...this.charge,
       ...(this.options.journal ? { recorder: this.options.journal } : {}),
@@ -184,7 +191,7 @@ export class Workbench implements Bench {
     return {
       task: this.task,
       taskLm: this.taskLm,
-      reward: rewards[this.loaded.config.reward],
+      reward: tensorReward(this.loaded.config),
       policyLm: () => this.policyLm(),
       scorer: (examples) =>
         this.environment(examples as readonly Example[], 'float32', { once: true }),
@@ -205,9 +212,9 @@ export class Workbench implements Bench {
 
   /** What a policy reads before it writes. */
   async policyContext(): Promise<string> {
-    const { config, tokenizer } = await this.policyLm();
-    const maxTokens = Math.floor(Math.min(config.contextLength, MAX_CONTEXT) / 2);
-    return describeTask(this.task, { tokenizer, maxTokens });
+    const lm = await this.policyLm();
+    const maxTokens = policyContextTokens(lm);
+    return describeTask(this.task, { tokenizer: lm.tokenizer, maxTokens });
   }
 
   /** Tells how likely texts are under the policy LM, after what a policy reads. */
@@ -220,11 +227,9 @@ export class Workbench implements Bench {
 
   /** The price of fluency, where it has one. */
   private get charge() {
-    const { fluency } = this.loaded.config;
-    const isFree = fluency.weight === 0 && fluency.maxPerplexity === undefined;
-    return isFree
-      ? {}
-      : { charge: fluencyCharge(() => this.fluency(), fluency, this.options.journal) };
+    const { config } = this.loaded;
+    if (!hasFluencyPrice(config)) return {};
+    return { charge: fluencyCharge(() => this.fluency(), config.fluency, this.options.journal) };
   }
 
   /** The LM that writes prompts, opened when it is first needed. */

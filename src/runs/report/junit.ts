@@ -9,6 +9,7 @@
 import { formatScore, formatShare } from '../../util/format.ts';
 import type { JudgedExample } from '../evaluate.ts';
 import type { EvaluateResult } from '../events.ts';
+import { RIGHT } from '../measure.ts';
 import type { ThresholdVerdict } from '../threshold.ts';
 import { html, shown } from './escape.ts';
 
@@ -35,7 +36,7 @@ export function junitXml({
   seconds,
   started,
 }: JUnitParts): string {
-  const isWrong = ({ score }: JudgedExample) => score === undefined || score < 0.5;
+  const isWrong = (one: JudgedExample) => one.score === undefined || faultOf(one) !== undefined;
   const ordered = [...answers.filter(isWrong), ...answers.filter((one) => !isWrong(one))];
   const kept = ordered.slice(0, MOST_CASES);
   const suite = `${task}.${result.split}`;
@@ -45,7 +46,7 @@ export function junitXml({
   ];
   const failures =
     thresholds.filter(({ isReached }) => !isReached).length +
-    kept.filter(({ score }) => score !== undefined && score < 0.5).length;
+    kept.filter((one) => one.score !== undefined && faultOf(one) !== undefined).length;
   const errors = kept.filter(({ score }) => score === undefined).length;
   const counts = `tests="${cases.length}" failures="${failures}" errors="${errors}" time="${seconds.toFixed(3)}"`;
   const left = answers.length - kept.length;
@@ -90,18 +91,26 @@ function thresholdCase(
 }
 
 function exampleCase(suite: string, example: JudgedExample): string {
-  const { at, input, answer, gold, score } = example;
+  const { at, input, answer, gold, score, isWellFormed } = example;
   const name = `example ${at + 1}: ${input.length > NAME ? `${input.slice(0, NAME)}…` : input}`;
   if (score === undefined) {
     return testcase(suite, name, '<error type="no-answer" message="no answer came that could be judged"/>'); // biome-ignore format: one call
   }
-  if (score >= 0.5) return testcase(suite, name, '');
-  const message = `expected ${gold}, got ${answer ?? 'nothing'}${score > 0 ? `, score ${score.toFixed(3)}` : ''}`;
+  const fault = faultOf(example);
+  if (fault === undefined) return testcase(suite, name, '');
+  const form = isWellFormed === false ? ', which has not the format that is asked for' : '';
+  const message = `expected ${gold}, got ${answer ?? 'nothing'}${score > 0 ? `, score ${score.toFixed(3)}` : ''}${form}`;
   return testcase(
     suite,
     name,
-    `<failure type="wrong-answer" message="${text(message)}">${text(input)}</failure>`,
+    `<failure type="${fault}" message="${text(message)}">${text(input)}</failure>`,
   );
+}
+
+/** What is wrong with an answer that has a score: a wrong format is another matter than a wrong answer. */
+function faultOf({ score = 1, isWellFormed }: JudgedExample): string | undefined {
+  if (score < RIGHT) return 'wrong-answer';
+  return isWellFormed === false ? 'wrong-format' : undefined;
 }
 
 function testcase(suite: string, name: string, content: string): string {
