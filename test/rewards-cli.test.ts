@@ -179,6 +179,9 @@ describe('a composed reward of answers in text', () => {
     await writeConfig({ reward: { metrics: [{ metric: { name: 'function', path: 'own.mjs' } }] } });
     const one = last(await whetstone('evaluate', '--prompt', 'Double it.', '--split', 'test'));
     expect(one).toMatchObject({ examples: 9, failed: 1, reward: { mean: 1 } });
+    const said = await whetstone('evaluate', '--prompt', 'Double it.', '--split', 'test');
+    const warning = said.lines.find(({ kind }) => kind === 'warning');
+    expect(warning!.message).toMatch(/has no score.*, since own\.mjs threw: no judgement of 84$/);
     const { code, lines, err } = await whetstoneIn(folder, ['optimize'], { env: { ALL: '1' } });
     expect(code).toBe(2);
     expect(err).toMatch(

@@ -43,6 +43,8 @@ export interface TextEnvironmentOptions {
   readonly signal?: AbortSignal | undefined;
   /** Told of answers that did not come or could not be judged. */
   readonly onFailures?: ((failures: readonly AnswerFailure[]) => void) | undefined;
+  /** Told of answers by which the task LM, or a filter before it, declined: they are judged like others. */
+  readonly onRefusals?: ((texts: readonly string[], of: number) => void) | undefined;
 }
 
 export interface AnswerFailure {
@@ -194,6 +196,10 @@ export class TextEnvironment implements PromptScorer {
     });
     const isDead = came.length === 0 && this.memory.isEmpty;
     if (last && (isDead || worst >= FAILURES_IN_A_ROW)) throw last;
+    const refused = completions.flatMap((one) =>
+      !isFailure(one) && one.finish === 'refusal' ? [one.text] : [],
+    );
+    if (refused.length > 0) this.options.onRefusals?.(refused, completions.length);
     failed.push(...(await this.judge(came)));
     this.failures += failed.length;
     if (failed.length > 0) this.options.onFailures?.(failed);
@@ -211,7 +217,7 @@ export class TextEnvironment implements PromptScorer {
       const score = scores[i];
       const example = this.examples[e]!;
       if (score === null || score === undefined || !Number.isFinite(score)) {
-        failed.push({ example, message: `the metric ${metric.name} gave no score` });
+        failed.push({ example, message: `the metric ${metric.name} gave no score${why(metric)}` });
         return [];
       }
       const own = grade?.(example.golds[0]!, score) ?? score;
@@ -221,7 +227,7 @@ export class TextEnvironment implements PromptScorer {
     rewarded.forEach(({ example, prompt, output, score, own }, i) => {
       const parts = all?.[i];
       if (parts === null) {
-        failed.push({ example, message: 'a metric of the reward gave no score' });
+        failed.push({ example, message: `a metric of the reward gave no score${why(composed!)}` });
         return;
       }
       const judged = { output, score, reward: parts?.reward ?? own, ...(parts ? { parts } : {}) };
@@ -274,6 +280,12 @@ export class TextEnvironment implements PromptScorer {
       },
     };
   }
+}
+
+/** ", since …", where that is known. */
+function why({ lastFailure }: Pick<Metric, 'lastFailure'>): string {
+  const reason = lastFailure?.();
+  return reason === undefined ? '' : `, since ${reason}`;
 }
 
 /** How a task's example is asked with a prompt. */

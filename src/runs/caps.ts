@@ -35,7 +35,7 @@ const MARGIN = 1.1;
 export function withinCaps<C extends Config>(config: C, bench: Bench, share = 1): Capped<C> {
   const { ledger, task } = bench;
   const free = { config, release: () => {} };
-  if (!bench.putAside || !ledger || ledger.calls === 0) return free;
+  if (!bench.putAside || ledger.calls === 0) return free;
   const calls = MARGIN * callsAfterSearch(task, bench.choice);
   const spent = { tokens: ledger.inputTokens + ledger.outputTokens, usd: ledger.usd ?? 0 };
   const perCall = { tokens: spent.tokens / ledger.calls, usd: spent.usd / ledger.calls };

@@ -59,7 +59,7 @@ export interface Compared {
   /** Of the data files and models. */
   readonly hashes: Readonly<Record<string, string>>;
   /** What models that answer in text took this time. */
-  readonly ledger?: LedgerLine;
+  readonly ledger: LedgerLine;
   readonly about: {
     /** Of the scores, where answers are text. */
     readonly metric?: string;
@@ -115,7 +115,7 @@ export async function compare(plan: Plan, options: CompareOptions): Promise<Comp
         }),
     });
     const { ledger } = bench;
-    return { id, plan, cells, hashes, about: aboutOf(plan, bench), ...(ledger ? { ledger } : {}) };
+    return { id, plan, cells, hashes, about: aboutOf(plan, bench), ledger };
   } finally {
     await benches[0]?.close();
   }
@@ -336,9 +336,9 @@ async function runCell(
         { bench, found, method, runId, seconds, store },
         chosen,
       );
-      const ledger = bench.ledger && since(bench.ledger, before);
+      const ledger = since(bench.ledger, before);
       const outcome: CellOutcome = {
-        found: { ...described, ...(ledger ? { ledger } : {}) },
+        found: { ...described, ledger },
         trainReward: chosen.train.reward,
       };
       store.append(runId, { prompts: poolPrompts({ bench, found }) });

@@ -83,7 +83,7 @@ export async function evaluate(
       ...splitScore(score),
       perClass: classScores(task, examples, score),
       ...(bench.metricName === undefined ? {} : { metric: bench.metricName }),
-      ...(bench.ledger ? { ledger: bench.ledger } : {}),
+      ledger: bench.ledger,
     };
   } finally {
     await bench.close();

@@ -140,7 +140,10 @@ export interface OptimizeResult {
   readonly runId: string;
   /** Where answers are text: what the scores are. */
   readonly metric?: string;
-  /** Where models answered in text: what that took, all roles together. */
+  /**
+   * What models that answer in text took, all roles together; zeros where none was asked. Runs that
+   * were recorded by 0.1.0 may have none.
+   */
   readonly ledger?: LedgerLine;
   /** Where fluency had a price: what it took. */
   readonly fluency?: FluencyPrice;
@@ -179,7 +182,7 @@ export interface EvaluateResult {
   /** Empty where answers are free text. */
   readonly perClass: readonly ClassScore[];
   readonly metric?: string;
-  readonly ledger?: LedgerLine;
+  readonly ledger: LedgerLine;
   /** Whether the thresholds that were given are reached. */
   readonly isReached?: boolean;
 }

@@ -112,6 +112,7 @@ export async function search(options: SearchOptions): Promise<Found> {
     budget,
     pool,
     warn: (message) => emit({ kind: 'warning', message }),
+    onProgress: (progress) => emit({ kind: 'progress', ...progress }),
     signal,
     restore() {
       const kept = recording?.restored();
@@ -386,10 +387,7 @@ export function hostOf(bench: Bench): WriterHost {
 }
 
 /** Tokens and money since a ledger was read. */
-function sinceOf(
-  { ledger }: Bench,
-  before: LedgerLine | undefined,
-): { tokens: number; usd: number } {
+function sinceOf({ ledger }: Bench, before: LedgerLine): { tokens: number; usd: number } {
   const { inputTokens, outputTokens, usd } = since(ledger, before);
   return { tokens: inputTokens + outputTokens, usd: usd ?? 0 };
 }

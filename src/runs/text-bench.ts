@@ -11,6 +11,7 @@ import { DEFAULT_MODEL } from '../models/model-registry.ts';
 import type { Precision } from '../models/prepared-weights.ts';
 import { describeTask, FluencyMeter, fluencyCharge, policyContextTokens } from '../policy/index.ts';
 import { isFailure, type LedgerLine, type TextModel } from '../providers/index.ts';
+import { excerpt } from '../tasks/excerpt.ts';
 import {
   type AnswerReward,
   answeredInText,
@@ -41,7 +42,7 @@ import {
   type OpenOptions,
 } from './bench.ts';
 import type { LoadedConfig } from './config.ts';
-import { isRemote, localName, nameOf } from './model-reference.ts';
+import { isRemote, localName, type ModelReference, nameOf } from './model-reference.ts';
 import { type TextModels, textModels } from './open-text-model.ts';
 import { compositionOf, hasFluencyPrice, refuseMisfit, rewardMetrics } from './reward.ts';
 
@@ -53,6 +54,8 @@ interface Shared {
   readonly memory: AnswerMemory;
   /** Where answers are label words. */
   readonly graded: GradedAnswers | undefined;
+  /** Whether it was said that the task LM refused to answer. */
+  refused?: boolean;
 }
 
 export class TextBench implements Bench {
@@ -99,7 +102,7 @@ export class TextBench implements Bench {
       const rough = await models.open(config.taskLm, 'task', search);
       const { labelWords } = task;
       const warn = (message: string) => options.onWarning?.(message);
-      const shared = {
+      const shared: Shared = {
         models,
         taskLms: { float32, search: rough },
         memory: new AnswerMemory(),
@@ -155,6 +158,7 @@ export class TextBench implements Bench {
       together,
       signal: this.options.signal,
       onFailures: (failures) => this.tell(failures),
+      onRefusals: (texts, of) => this.tellRefusals(texts, of),
     });
   }
 
@@ -216,6 +220,16 @@ export class TextBench implements Bench {
   private taskLmIn(precision: Precision): TextModel {
     const { float32, search } = this.shared.taskLms;
     return precision === 'float32' ? float32 : search;
+  }
+
+  /** Once a run: a prompt that makes the task LM decline is worth what its answers are worth. */
+  private tellRefusals(texts: readonly string[], of: number): void {
+    if (this.shared.refused) return;
+    this.shared.refused = true;
+    const said = texts[0] === '' ? '' : ` ("${excerpt(texts[0]!)}")`;
+    this.options.onWarning?.(
+      `${this.taskLm.name} refused to answer ${texts.length} of ${of} questions${said}; a refusal is judged like any other answer`,
+    );
   }
 
   /** The first failures by name; a log of hundreds would hide them. */
@@ -294,7 +308,7 @@ async function openMetric(
   { loaded, models, taskLm }: Opening,
 ): Promise<Metric> {
   const { folder, config } = loaded;
-  const { model } = (typeof metric === 'string' ? {} : metric) as { model?: string };
+  const { model } = (typeof metric === 'string' ? {} : metric) as { model?: ModelReference };
   const needs = needsOf(metric);
   const judge = needs.includes('judge') && model ? await models.open(model, 'judge') : undefined;
   const embed = needs.includes('embed')

@@ -30,6 +30,7 @@ import {
   type OpenOptions,
 } from './bench.ts';
 import type { LoadedConfig } from './config.ts';
+import { nothingAsked } from './ledger.ts';
 import { localName } from './model-reference.ts';
 import { openModel } from './open-model.ts';
 import { type TextModels, textModels } from './open-text-model.ts';
@@ -47,6 +48,8 @@ interface Shared {
   readonly taskLm: LanguageModel;
   readonly programs: Map<Precision, TaskLmPrograms>;
   policyLm?: LanguageModel;
+  /** Models that are asked in text, once one is. */
+  texts?: TextModels;
 }
 
 export class Workbench implements Bench {
@@ -56,7 +59,6 @@ export class Workbench implements Bench {
   private readonly shared: Shared;
   private readonly loaded: LoadedConfig;
   private readonly options: OpenOptions;
-  private texts: TextModels | undefined;
   private meter: Promise<FluencyMeter> | undefined;
 
   private constructor(
@@ -88,7 +90,7 @@ export class Workbench implements Bench {
       const { kind } = taskLm.config;
       const task =
         kind === 'masked' ? await loadTask(config.task, { ...reading, taskLm: kind }) : first;
-      const shared = { engine, taskLm, programs: new Map() };
+      const shared: Shared = { engine, taskLm, programs: new Map() };
       return await new Workbench({ task, shared }, loaded, options).withLabelWords();
     } catch (error) {
       await engine.close();
@@ -170,16 +172,16 @@ export class Workbench implements Bench {
     return this.layout(template).prompt(text);
   }
 
-  get ledger(): LedgerLine | undefined {
-    return this.texts?.ledger.line();
+  get ledger(): LedgerLine {
+    return this.shared.texts?.ledger.line() ?? nothingAsked;
   }
 
   async writer(): Promise<TextModel> {
-    this.texts ??= textModels(this.loaded, {
+    this.shared.texts ??= textModels(this.loaded, {
       ...this.options,
       openLocal: () => this.policyLm(),
     });
-    return this.texts.open(this.loaded.config.policyLm, 'reflection');
+    return this.shared.texts.open(this.loaded.config.policyLm, 'reflection');
   }
 
   private taskWith(template: string | undefined): Task {
@@ -260,8 +262,8 @@ export class Workbench implements Bench {
   }
 
   async close(): Promise<void> {
-    const { engine, policyLm } = this.shared;
-    await this.texts?.close();
+    const { engine, policyLm, texts } = this.shared;
+    await texts?.close();
     await this.taskLm.close();
     if (policyLm !== this.taskLm) await policyLm?.close();
     await engine.close();

@@ -158,6 +158,7 @@ export function rewardLines(reward: RewardMeans | undefined, style: Style): stri
 /** What models that answer in text took. */
 export function ledgerLines(ledger: LedgerLine | undefined, style: Style): string[] {
   if (ledger === undefined) return [];
+  if (ledger.calls === 0 && ledger.cached === 0 && ledger.retries === 0) return [];
   const { calls, cached, inputTokens, outputTokens, usd, retries } = ledger;
   const money = usd === null ? 'at a price that is not known' : `$${usd.toFixed(4)}`;
   const more = [

@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { JudgedExample } from '../evaluate.ts';
 import type { EvaluateResult } from '../events.ts';
+import { nothingAsked } from '../ledger.ts';
 import { judge } from '../threshold.ts';
 import { junitXml } from './junit.ts';
 
@@ -14,6 +15,7 @@ const result: EvaluateResult = {
   interval: [0.4, 0.6],
   examples: 2,
   perClass: [],
+  ledger: nothingAsked,
 };
 const example = (over: Partial<JudgedExample> = {}): JudgedExample => ({
   at: 0,

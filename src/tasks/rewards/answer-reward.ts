@@ -24,6 +24,8 @@ export interface AnswerReward {
     answers: readonly RewardedAnswer[],
     signal?: AbortSignal,
   ): Promise<readonly (ComposedReward | null)[]>;
+  /** Why a metric gave no score, where that is known. */
+  lastFailure(): string | undefined;
 }
 
 export interface AnswerRewardParts {
@@ -40,7 +42,9 @@ export interface AnswerRewardParts {
 /** @throws by `of`: what the metrics throw */
 export function answerReward(parts: AnswerRewardParts): AnswerReward {
   const { options, own, metrics, format } = parts;
+  const all = [...metrics, ...(format ? [format] : [])];
   return {
+    lastFailure: () => all.map((metric) => metric.lastFailure?.()).find((reason) => reason),
     async of(answers, signal) {
       // Two parts may be one metric, and a judge is paid for each answer.
       const known = new Map<Metric, readonly (number | null)[]>();
@@ -48,7 +52,7 @@ export function answerReward(parts: AnswerRewardParts): AnswerReward {
         own,
         answers.map(({ score }) => score),
       );
-      for (const metric of [...metrics, ...(format ? [format] : [])]) {
+      for (const metric of all) {
         if (!known.has(metric)) known.set(metric, await metric.score(answers, signal));
       }
       return answers.map((answer, i) => {
