@@ -104,7 +104,8 @@ describe('write', () => {
     const ran = whetstone('write', '--run', result.runId, '--context', 'chat.json', '--json');
     expect(ran.stderr).toBe('');
     const line = JSON.parse(ran.stdout.trim());
-    expect(Object.keys(line)).toEqual(['kind', 'prompt', 'promptTokens', 'logProb', 'reads']);
+    expect(Object.keys(line)).toEqual(['kind', 'prompt', 'promptTokens', 'logProb', 'reads', 'ledger']); // biome-ignore format: one list
+    expect(line.ledger).toMatchObject({ calls: 0, usd: 0 });
     const answered = whetstone('answer', '--run', result.runId, '--context', 'chat.json', '--input', 'the room was cold'); // biome-ignore format: one command
     expect(answered.stdout).toMatch(/(negative|positive) \(\d+% of the label words\)/);
   });
@@ -182,6 +183,7 @@ describe('a task LM behind an API', () => {
     const run = (await openStore()).getRun(result.runId);
     const answered = await answer({ run, context: context as never });
     expect(['negative', 'positive']).toContain(answered.answer);
+    expect(answered.ledger).toMatchObject({ calls: 1, inputTokens: 11 });
     const [question] = server.asked.slice(asked);
     const sent = question!.messages.map(({ content }) => content).join('\n');
     expect(sent).toContain(answered.prompt);

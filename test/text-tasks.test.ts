@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { NetworkError } from '../src/errors.ts';
-import type { TextModel } from '../src/providers/text-model.ts';
+import { isFailure, type TextModel } from '../src/providers/text-model.ts';
 import { compare } from '../src/runs/compare.ts';
 import { planOf } from '../src/runs/compare-plan.ts';
 import { type LoadedConfig, parseConfig } from '../src/runs/config.ts';
@@ -78,6 +78,25 @@ describe('optimize', () => {
     await run(model);
     const keys = model.asked.map(({ messages }) => JSON.stringify(messages));
     expect(new Set(keys).size).toBe(keys.length);
+  });
+});
+
+describe('a task LM that refuses', () => {
+  it('is said once; its refusals are judged like other answers', async () => {
+    const polite = calculator();
+    const refusing: TextModel = {
+      ...polite,
+      complete: async (requests, options) =>
+        (await polite.complete(requests, options)).map((one) =>
+          isFailure(one) ? one : { ...one, text: 'I cannot.', finish: 'refusal' as const },
+        ),
+    };
+    const { result, events } = await run(refusing);
+    expect(result.test).toMatchObject({ score: 0, examples: 18 });
+    const said = events.filter((event) => event.kind === 'warning').map(({ message }) => message);
+    expect(said.filter((message) => /refused to answer/.test(message))).toEqual([
+      expect.stringMatching(/^calculator refused to answer \d+ of \d+ questions \("I cannot\."\)/),
+    ]);
   });
 });
 

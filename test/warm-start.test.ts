@@ -138,6 +138,22 @@ describe('a warm start weighted by reward', () => {
     expect(weighted.evaluations).toBeLessThan(300 + 200);
   });
 
+  it('tells how far it is, context by context, and how long it will take', async () => {
+    await writeData();
+    const { events } = await searchTiny(task, ...set, 'method.groupSize=2', 'method.promptTokens=6', 'method.groups=2', 'method.warmSteps=3', `method.prompts=${JSON.stringify(PROMPTS)}`, 'budget.evaluations=400'); // biome-ignore format: one call
+    const first = events.findIndex(({ kind }) => kind === 'step');
+    const told = events.slice(0, first).filter((event) => event.kind === 'progress');
+    const phase = { kind: 'progress', phase: 'imitating 2 prompts', total: 6, unit: 'contexts' };
+    expect(told).toEqual(
+      [0, 1, 2, 3, 4, 5, 6].map((done) => ({
+        ...phase,
+        done,
+        ...(done > 0 ? { secondsLeft: expect.any(Number) } : {}),
+      })),
+    );
+    expect(told.at(-1)).toMatchObject({ secondsLeft: 0 });
+  });
+
   it('takes prompts from a file as well', async () => {
     await writeData();
     await writeFile(join(task.folder, 'earlier.txt'), `${PROMPTS.join('\n')}\n`);

@@ -16,6 +16,7 @@ import {
   type Scorer,
 } from '../models/programs.ts';
 import { excerpt } from '../tasks/excerpt.ts';
+import type { ComposedReward } from '../tasks/rewards/composed.ts';
 import type { RewardFunction } from '../tasks/rewards/index.ts';
 import type { Example, Task } from '../tasks/task.ts';
 import { sha256Json } from '../util/hash.ts';
@@ -40,6 +41,8 @@ export interface EnvironmentOptions {
   readonly taskLm: LanguageModel;
   readonly examples: readonly Example[];
   readonly reward: RewardFunction;
+  /** What becomes of an example's reward under a prompt. @default it stays as it is */
+  readonly compose?: Compose | undefined;
   readonly precision: Precision;
   /** Most bytes of keys and values kept between steps; more is streamed. @default 2 GB */
   readonly cacheBytes?: number;
@@ -57,6 +60,12 @@ export interface EnvironmentOptions {
   /** Keeps what is computed, with a run. @default nothing is kept */
   readonly recorder?: Recorder;
 }
+
+/** The parts of a reward, from the label words' own and the prompt that earned it. */
+export type Compose = (
+  own: number,
+  prompt: { readonly text: string; readonly ids: readonly number[] },
+) => ComposedReward;
 
 /** Examples that are computed together, in order of length. */
 interface Block {
@@ -129,7 +138,9 @@ export class Environment implements PromptScorer {
     const ids = prompts.map((prompt) => prompt.ids ?? this.layout.prompt(prompt.text));
     await this.fill(ids, blocks);
     const wanted = blocks.flatMap((block) => this.blocks[block]!.examples);
-    const scores = ids.map((prompt) => this.summarise(this.known.get(key(prompt)), wanted));
+    const scores = ids.map((prompt, p) =>
+      this.summarise(this.known.get(key(prompt)), wanted, { text: prompts[p]!.text, ids: prompt }),
+    );
     return this.charge(
       prompts.map(({ text }) => text),
       scores,
@@ -177,7 +188,7 @@ export class Environment implements PromptScorer {
           scores.set(afresh.subarray(i * C, (i + 1) * C), e * C);
         });
       }
-      out.push(this.summarise(scores, all));
+      out.push(this.summarise(scores, all, { text: texts[r]!, ids: prompt }));
     }
     return this.charge(texts, out);
   }
@@ -256,8 +267,14 @@ export class Environment implements PromptScorer {
     return [...this.prefixes[e]!, ...prompt, ...this.suffixes[e]!];
   }
 
-  private summarise(scores: Float32Array, wanted: readonly number[]): PromptScore {
-    return scoreOf(scores, this.examples, { reward: this.options.reward, wanted });
+  private summarise(
+    scores: Float32Array,
+    wanted: readonly number[],
+    prompt: { readonly text: string; readonly ids: readonly number[] },
+  ): PromptScore {
+    const { reward, compose } = this.options;
+    const composed = compose && ((own: number) => compose(own, prompt));
+    return scoreOf(scores, this.examples, { reward, wanted, compose: composed });
   }
 
   /** Computes what is not known yet of `prompts` on `blocks`. */

@@ -2,6 +2,7 @@
 export type { Charge, Fluency } from './charge.ts';
 export { checkTask } from './check-task.ts';
 export {
+  type Compose,
   Environment,
   type EnvironmentOptions,
   EXAMPLES_PER_PASS,

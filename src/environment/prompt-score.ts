@@ -1,4 +1,5 @@
 /** A prompt's scores on examples, and how they are made of class scores or of answers in text. */
+import type { ComposedReward } from '../tasks/rewards/composed.ts';
 import type { RewardFunction } from '../tasks/rewards/index.ts';
 import type { AnyExample, Example } from '../tasks/task.ts';
 import type { Fluency } from './charge.ts';
@@ -12,6 +13,8 @@ export interface PromptScore {
   readonly examples: readonly number[];
   /** The task's reward of each of them. */
   readonly rewards: readonly number[];
+  /** Where rewards are composed: what each of them is made of. */
+  readonly parts?: readonly ComposedReward[];
   /** Predicted class of each example, in the order asked for; empty for answers in text. */
   readonly predicted: readonly number[];
   /** Class scores [examples, C]: logits, or log-probabilities for words of several tokens. */
@@ -46,13 +49,23 @@ export function answerScores(
 export function scoreOf(
   scores: Float32Array,
   examples: readonly Example[],
-  { reward, wanted = examples.keys() }: { reward: RewardFunction; wanted?: Iterable<number> },
+  {
+    reward,
+    wanted = examples.keys(),
+    compose,
+  }: {
+    reward: RewardFunction;
+    wanted?: Iterable<number>;
+    /** What becomes of an example's reward. @default it stays as it is */
+    compose?: ((own: number) => ComposedReward) | undefined;
+  },
 ): PromptScore {
   const indices = [...wanted];
   const C = scores.length / examples.length;
   const out = new Float32Array(indices.length * C);
   const predicted: number[] = [];
   const rewards: number[] = [];
+  const parts: ComposedReward[] = [];
   let hits = 0;
   indices.forEach((e, i) => {
     const row = scores.subarray(e * C, (e + 1) * C);
@@ -60,7 +73,10 @@ export function scoreOf(
     const gold = examples[e]!.label;
     const best = row.indexOf(row.reduce((a, b) => Math.max(a, b)));
     predicted.push(best);
-    rewards.push(reward(row, gold));
+    const own = reward(row, gold);
+    const composed = compose?.(own);
+    rewards.push(composed?.reward ?? own);
+    if (composed) parts.push(composed);
     if (best === gold) hits++;
   });
   return {
@@ -68,6 +84,7 @@ export function scoreOf(
     accuracy: hits / indices.length,
     examples: indices,
     rewards,
+    ...(compose ? { parts } : {}),
     predicted,
     scores: out,
   };
@@ -88,6 +105,7 @@ export function joined(parts: readonly ScorePart[]): PromptScore {
   const isText = parts.some(({ score }) => score.text !== undefined);
   const hits = isText ? rows.map(({ score, i }) => score.text!.scores[i]!) : undefined;
   const predicted = isText ? [] : rows.map(({ score, i }) => score.predicted[i]!);
+  const isComposed = parts.some(({ score }) => score.parts !== undefined);
   const right = parts.reduce((sum, { score }) => sum + score.accuracy * score.examples.length, 0);
   const mean = (values: readonly number[]) => values.reduce((a, b) => a + b, 0) / values.length;
   return {
@@ -95,6 +113,7 @@ export function joined(parts: readonly ScorePart[]): PromptScore {
     accuracy: hits ? mean(hits) : Math.round(right) / rows.length,
     examples: rows.map(({ e }) => e),
     rewards,
+    ...(isComposed ? { parts: rows.map(({ score, i }) => score.parts![i]!) } : {}),
     predicted,
     scores: Float32Array.from(
       rows.flatMap(({ score, i }) => {
@@ -132,6 +151,7 @@ export function restrict(
     accuracy: mean(take(answerScores(score, examples))),
     examples: take(score.examples),
     rewards,
+    ...(score.parts ? { parts: take(score.parts) } : {}),
     predicted: text ? [] : take(score.predicted),
     scores: Float32Array.from(kept.flatMap((i) => [...score.scores.subarray(i * C, (i + 1) * C)])),
     ...(text

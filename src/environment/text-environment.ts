@@ -1,7 +1,7 @@
 /**
  * The environment of tasks that are answered in text: a frozen task LM behind `TextModel`, examples
- * and a metric. `step(prompts)` gives one reward a prompt: the metric's mean over the examples, or,
- * for label words of a model that tells log-probabilities, of graded answers. No
+ * and a metric. `step(prompts)` gives one reward a prompt: the metric's mean over the examples; for
+ * label words of a model that tells log-probabilities, that of graded answers; or a composed reward. No
  * prompt is asked twice on an example with the same decoding; an example that got no answer has no
  * score (it is left out and counted, never zero) and is asked again the next time.
  */
@@ -14,7 +14,10 @@ import {
 } from '../providers/text-model.ts';
 import { type MessageValues, renderMessages } from '../tasks/message-template.ts';
 import type { Answer, Metric } from '../tasks/metrics/metric.ts';
+import type { AnswerReward } from '../tasks/rewards/answer-reward.ts';
+import type { ComposedReward } from '../tasks/rewards/composed.ts';
 import type { TextExample, TextTask } from '../tasks/task.ts';
+import { type Charge, charged } from './charge.ts';
 import type { Grade, GradedAnswers } from './graded-answers.ts';
 import type { Prompt } from './layout.ts';
 import type { PromptScore } from './prompt-score.ts';
@@ -29,6 +32,10 @@ export interface TextEnvironmentOptions {
   readonly memory?: AnswerMemory;
   /** Where gold answers are label words: rewards by how likely they are, too. */
   readonly graded?: GradedAnswers | undefined;
+  /** Where rewards are composed of parts. @default the metric's score, or the grade */
+  readonly composed?: AnswerReward | undefined;
+  /** What texts cost beside the task: taken off their rewards. */
+  readonly charge?: Charge | undefined;
   /** Examples of one block. @default 8 */
   readonly blockSize?: number;
   /** Indices of examples that are asked for together, each once: a block holds such alone. @default all */
@@ -36,6 +43,8 @@ export interface TextEnvironmentOptions {
   readonly signal?: AbortSignal | undefined;
   /** Told of answers that did not come or could not be judged. */
   readonly onFailures?: ((failures: readonly AnswerFailure[]) => void) | undefined;
+  /** Told of answers by which the task LM, or a filter before it, declined: they are judged like others. */
+  readonly onRefusals?: ((texts: readonly string[], of: number) => void) | undefined;
 }
 
 export interface AnswerFailure {
@@ -48,6 +57,16 @@ interface Judged {
   /** By the metric. */
   readonly score: number;
   readonly reward: number;
+  /** What a composed reward is made of. */
+  readonly parts?: ComposedReward;
+}
+
+/** An answer on its way to a judgement. */
+interface Came {
+  readonly pair: { readonly text: string; readonly e: number };
+  readonly answer: Answer;
+  readonly tokens: number;
+  readonly grade: Grade | undefined;
 }
 
 /** Answers after which, if none of them came, the task LM is taken to be out of order. */
@@ -132,14 +151,16 @@ export class TextEnvironment implements PromptScorer {
       wanted.filter((e) => !this.known(text, e)).map((e) => ({ text, e })),
     );
     if (missing.length > 0) await this.ask(missing, onProgress);
-    return texts.map((text) => this.summarise(text, wanted));
+    const scores = texts.map((text) => this.summarise(text, wanted));
+    const prices = await this.options.charge?.(texts);
+    return prices ? scores.map((score, i) => charged(score, prices[i]!)) : scores;
   }
 
   private async ask(
     pairs: readonly { readonly text: string; readonly e: number }[],
     onProgress: ((share: number) => void) | undefined,
   ): Promise<void> {
-    const { taskLm, signal, metric, graded } = this.options;
+    const { taskLm, signal, graded } = this.options;
     const requests = pairs.map(({ text, e }): TextRequest => {
       return requestOf(this.task, { prompt: text, ...this.examples[e]! });
     });
@@ -151,7 +172,7 @@ export class TextEnvironment implements PromptScorer {
       ? await graded.complete(taskLm, requests, settings)
       : await taskLm.complete(requests, settings);
     this.evaluations += requests.length;
-    const came: { pair: (typeof pairs)[number]; answer: Answer; grade: Grade | undefined }[] = [];
+    const came: Came[] = [];
     const failed: AnswerFailure[] = [];
     let inARow = 0;
     let worst = 0;
@@ -170,26 +191,49 @@ export class TextEnvironment implements PromptScorer {
       inARow = 0;
       const { golds, input } = example;
       const answer = { output: completion.text, golds, input };
-      came.push({ pair, answer, grade: graded?.gradeOf(completion) });
+      const { outputTokens: tokens } = completion;
+      came.push({ pair, answer, tokens, grade: graded?.gradeOf(completion) });
     });
     const isDead = came.length === 0 && this.memory.isEmpty;
     if (last && (isDead || worst >= FAILURES_IN_A_ROW)) throw last;
+    const refused = completions.flatMap((one) =>
+      !isFailure(one) && one.finish === 'refusal' ? [one.text] : [],
+    );
+    if (refused.length > 0) this.options.onRefusals?.(refused, completions.length);
+    failed.push(...(await this.judge(came)));
+    this.failures += failed.length;
+    if (failed.length > 0) this.options.onFailures?.(failed);
+  }
+
+  /** Keeps what the answers are worth; those that could not be judged are given back. */
+  private async judge(came: readonly Came[]): Promise<AnswerFailure[]> {
+    const { metric, composed, signal } = this.options;
+    const failed: AnswerFailure[] = [];
     const scores = await metric.score(
       came.map(({ answer }) => answer),
       signal,
     );
-    came.forEach(({ pair: { text, e }, answer, grade }, i) => {
+    const rewarded = came.flatMap(({ pair: { text: prompt, e }, answer, tokens, grade }, i) => {
       const score = scores[i];
       const example = this.examples[e]!;
       if (score === null || score === undefined || !Number.isFinite(score)) {
-        failed.push({ example, message: `the metric ${metric.name} gave no score` });
+        failed.push({ example, message: `the metric ${metric.name} gave no score${why(metric)}` });
+        return [];
+      }
+      const own = grade?.(example.golds[0]!, score) ?? score;
+      return { example, prompt, tokens, score, own, ...answer };
+    });
+    const all = await composed?.of(rewarded, signal);
+    rewarded.forEach(({ example, prompt, output, score, own }, i) => {
+      const parts = all?.[i];
+      if (parts === null) {
+        failed.push({ example, message: `a metric of the reward gave no score${why(composed!)}` });
         return;
       }
-      const reward = grade?.(example.golds[0]!, score) ?? score;
-      this.memory.set(this.place(text), example.id, { output: answer.output, score, reward });
+      const judged = { output, score, reward: parts?.reward ?? own, ...(parts ? { parts } : {}) };
+      this.memory.set(this.place(prompt), example.id, judged);
     });
-    this.failures += failed.length;
-    if (failed.length > 0) this.options.onFailures?.(failed);
+    return failed;
   }
 
   /** All that decides an answer but the example. */
@@ -225,6 +269,7 @@ export class TextEnvironment implements PromptScorer {
       accuracy: mean(scores),
       examples: judged.map(({ e }) => e),
       rewards,
+      ...(this.options.composed ? { parts: judged.map(({ parts }) => parts!) } : {}),
       predicted: [],
       scores: new Float32Array(0),
       text: {
@@ -235,6 +280,12 @@ export class TextEnvironment implements PromptScorer {
       },
     };
   }
+}
+
+/** ", since …", where that is known. */
+function why({ lastFailure }: Pick<Metric, 'lastFailure'>): string {
+  const reason = lastFailure?.();
+  return reason === undefined ? '' : `, since ${reason}`;
 }
 
 /** How a task's example is asked with a prompt. */

@@ -195,7 +195,7 @@ function methodFacts({ run, methodSummary, config }: Finding): FactGroup {
       ),
       ['budget', describeBudget(config)],
       ['seed', String(run.seed)],
-      ['reward', config.reward],
+      ['reward', plain(config.reward)],
     ],
   };
 }

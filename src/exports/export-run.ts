@@ -5,6 +5,7 @@
  */
 import { join } from 'node:path';
 import { ConfigError, WhetstoneError } from '../errors.ts';
+import type { LedgerLine } from '../providers/index.ts';
 import type { OpenText } from '../runs/bench.ts';
 import type { OnEvent } from '../runs/events.ts';
 import { openBench } from '../runs/open-bench.ts';
@@ -40,6 +41,8 @@ export interface ExportResult {
   readonly rescored: number;
   readonly split: 'test';
   readonly examples: number;
+  /** What scoring took of models that answer in text; zeros where none was asked. */
+  readonly ledger: LedgerLine;
 }
 
 /**
@@ -79,6 +82,7 @@ export async function exportRun(run: StoredRun, options: ExportOptions): Promise
         rescored,
         split: 'test',
         examples,
+        ledger: bench.ledger,
       };
     } finally {
       await bench.close();

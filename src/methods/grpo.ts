@@ -38,6 +38,10 @@ export const grpo = method({
   options: grpoOptions,
   needs: { taskLm: anyTaskLm, policyLm: true },
   leastEvaluations: (o, task) => stepEvaluations({ ...o, batchSize: o.groups * o.groupSize }, task),
+  // Groups that are written again, and a look at validation.
+  mostPerStep: (o, task) =>
+    (1 + o.resamples) * stepEvaluations({ ...o, batchSize: o.groups * o.groupSize }, task) +
+    task.validation.length,
   async open(path, host: WriterHost) {
     return policySolution(host, await openPolicy(path, await host.policyLm()));
   },

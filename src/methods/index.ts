@@ -46,6 +46,7 @@ export {
   method,
   openTaskLms,
   type PlanAbout,
+  type PlannedProposals,
   type PromptContext,
   type SolutionContext,
   type StepReport,

@@ -10,6 +10,7 @@ import type { ContextPart, Policy, PolicyOptions } from '../policy/index.ts';
 import type { TextModel } from '../providers/text-model.ts';
 import type { RewardFunction } from '../tasks/rewards/index.ts';
 import type { AnyExample, AnyTask, Example, Task } from '../tasks/task.ts';
+import type { OnProgress } from '../util/progress.ts';
 import type { Rng } from '../util/rng.ts';
 import type { Budget } from './budget.ts';
 import type { CandidatePool } from './candidate-pool.ts';
@@ -43,6 +44,8 @@ export interface PromptContext {
   readonly pool: CandidatePool;
   /** Says what the user should know; the run goes on. */
   warn(message: string): void;
+  /** Told of long work that comes before the first step or between two. */
+  readonly onProgress?: OnProgress | undefined;
   /** Aborted: end after the work in hand. */
   readonly signal: AbortSignal | undefined;
   /**
@@ -143,9 +146,27 @@ export interface Method<Options = unknown> {
    * @default as many as the budget allows
    */
   expectedEvaluations?(options: NoInfer<Options>, about: PlanAbout): number;
+  /**
+   * Calls of the task LM in one step at most: a step that has begun is ended, whatever the budget.
+   * @default as many as the first step costs at least
+   */
+  mostPerStep?(options: NoInfer<Options>, task: AnyTask): number;
+  /** What a search asks of a policy LM that answers in text, for the same plan. */
+  expectedProposals?(options: NoInfer<Options>, evaluations: number): PlannedProposals;
   run(context: MethodContext, options: Options): AsyncIterable<StepReport>;
   /** Opens what it saved, where that is no text. */
   open?(path: string, context: SolutionContext): Promise<TensorSolution>;
+}
+
+/** Calls of the policy LM, and what one of them holds at most. */
+export interface PlannedProposals {
+  readonly calls: number;
+  /** Train examples with their answers. */
+  readonly examples: number;
+  /** Characters beside the examples. */
+  readonly characters: number;
+  /** Tokens of an answer. */
+  readonly tokens: number;
 }
 
 export interface PlanAbout {

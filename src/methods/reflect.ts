@@ -8,7 +8,7 @@
  * asked side by side; acceptance by a permutation test and not by the sum alone; a length limit.
  */
 import { z } from 'zod';
-import { answerScores, type PromptScore } from '../environment/index.ts';
+import { answerScores, EXAMPLES_PER_PASS, type PromptScore } from '../environment/index.ts';
 import { isFailure, type TextModel } from '../providers/text-model.ts';
 import { pairedPermutationTest } from '../statistics/index.ts';
 import { humanCandidates } from './human-prompts.ts';
@@ -79,6 +79,18 @@ export const reflect = method({
   needs: { taskLm: anyTaskLm, writer: true },
   leastEvaluations: (o, { train }) =>
     (o.prompts?.length ?? o.starts) * Math.min(o.mostExamples, train.length),
+  // Parents and children on their minibatches, then all children on the sample.
+  mostPerStep: (o, { train }) =>
+    o.batchSize *
+    (2 * Math.min(o.minibatchSize + EXAMPLES_PER_PASS, train.length) +
+      Math.min(o.mostExamples + EXAMPLES_PER_PASS, train.length)),
+  // A child costs a minibatch; those that come to nothing end the search after some steps.
+  expectedProposals: (o, evaluations) => ({
+    calls: Math.ceil(evaluations / o.minibatchSize) + o.patience * o.batchSize,
+    examples: o.shown + 1,
+    characters: o.maxCharacters + 2000,
+    tokens: o.maxTokens,
+  }),
   async *run(context: PromptContext, o) {
     const { environment, rng, budget } = context;
     const search = new Reflection(context, o, await context.writer!());

@@ -12,6 +12,7 @@
 import { loadCompletionTrainer } from '../models/completions.ts';
 import type { PromptWriter } from '../policy/writer.ts';
 import { adamw, clipByGlobalNorm } from '../tensor/index.ts';
+import { progressOf } from '../util/progress.ts';
 import type { GrpoOptions } from './grpo-options.ts';
 import type { WriterContext } from './method.ts';
 import { imitation } from './objectives.ts';
@@ -48,13 +49,22 @@ export async function warmStart(context: WriterContext, w: WarmStart): Promise<v
     w.weight === 'reward' ? earned : anyOf(context, Math.ceil(prompts.length / count));
   const optimizer = adamw({ learningRate: warmRate, weightDecay: 0 });
   let state = optimizer.init(writer.parameters);
+  const tell = progressOf(
+    { phase: `imitating ${prompts.length} prompts`, total: warmSteps * count, unit: 'contexts' },
+    context.onProgress,
+  );
+  tell(0);
   const trainer = await loadCompletionTrainer(writer.lm, writer.lora, imitation);
   try {
     for (let step = 0; step < warmSteps && context.budget.spent < WARM_SHARE; step++) {
       context.signal?.throwIfAborted();
       const subjects = draw(count);
       const shares: Shares[] = [];
-      for (const subject of subjects) shares.push(await sharesOf(subject, prompts));
+      for (const subject of subjects) {
+        shares.push(await sharesOf(subject, prompts));
+        // The last of a step is done when it has been learnt.
+        if (shares.length < subjects.length) tell(step * count + shares.length);
+      }
       const groups = subjects.map(({ reading }, g) => ({
         prompt: reading,
         texts: [...shares[g]!.keys()].map((text) => ids.get(text)!),
@@ -62,6 +72,7 @@ export async function warmStart(context: WriterContext, w: WarmStart): Promise<v
       const { gradients } = await trainer.run(groups, signalsOf(groups, shares), writer.parameters);
       const clipped = clipByGlobalNorm(gradients, clipNorm);
       [writer.parameters, state] = optimizer.update(writer.parameters, clipped, state);
+      tell((step + 1) * count);
     }
   } finally {
     await trainer.unload();

@@ -1,6 +1,6 @@
 /** whetstone/policy: the LM that writes prompts, and what of it learns. */
 export { type ActionSpace, actionSpaceOf } from './action-space.ts';
-export { contextIds, describeTask } from './context.ts';
+export { contextIds, describeTask, policyContextTokens } from './context.ts';
 export {
   FluencyMeter,
   type FluencyOptions,

@@ -380,7 +380,7 @@ export class Attempt {
       finish === 'length'
         ? `, all of its ${maxTokens} tokens went into thinking; raise maxTokens`
         : outputTokens > 1
-          ? ` of ${outputTokens} tokens that hold no text`
+          ? `, its ${outputTokens} tokens hold no text`
           : '';
     return `${this.#line.who.name}: the answer is empty${why}`;
   }

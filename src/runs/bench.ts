@@ -63,8 +63,8 @@ export interface Bench {
   readonly isAlive: boolean;
   /** Of the metric, where answers are text. */
   readonly metricName?: string;
-  /** What models that answer in text took so far, where there are such. */
-  readonly ledger?: LedgerLine | undefined;
+  /** What models that answer in text took so far, all roles together; zeros where none was asked. */
+  readonly ledger: LedgerLine;
   /** Puts a part of the budget aside until the returned function is called, where there is such a budget. */
   putAside?(part: { readonly tokens: number; readonly usd: number }): () => void;
   /** Forgets what was answered, so that the next search is its own. */

@@ -51,7 +51,7 @@ const MARGIN = 1.1;
 export function withinCaps(limits: readonly Limits[], bench: Bench, share = 1): Capped {
   const { ledger, task } = bench;
   const free = { limits, release: () => {} };
-  if (!bench.putAside || !ledger || ledger.calls === 0) return free;
+  if (!bench.putAside || ledger.calls === 0) return free;
   const calls = MARGIN * callsAfterSearch(task, bench.choice);
   const spent = { tokens: ledger.inputTokens + ledger.outputTokens, usd: ledger.usd ?? 0 };
   const perCall = { tokens: spent.tokens / ledger.calls, usd: spent.usd / ledger.calls };

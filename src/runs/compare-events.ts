@@ -87,8 +87,8 @@ export interface CompareResult {
   readonly pairs: readonly ComparePair[];
   /** Of the scores, where answers are text. */
   readonly metric?: string;
-  /** Where models answered in text: what that took this time. */
-  readonly ledger?: LedgerLine;
+  /** What models that answer in text took this time; zeros where none was asked. */
+  readonly ledger: LedgerLine;
   /** Paths of the report. */
   readonly report: { readonly html: string; readonly markdown: string };
 }

@@ -49,7 +49,7 @@ export interface Compared {
   /** Of the data files and models. */
   readonly hashes: Readonly<Record<string, string>>;
   /** What models that answer in text took this time. */
-  readonly ledger?: LedgerLine;
+  readonly ledger: LedgerLine;
   readonly about: {
     /** Of the scores, where answers are text. */
     readonly metric?: string;
@@ -97,7 +97,7 @@ export async function compare(plan: Plan, options: CompareOptions): Promise<Comp
         }),
     });
     const { ledger } = bench;
-    return { id, plan, cells, hashes, about: aboutOf(plan, bench), ...(ledger ? { ledger } : {}) };
+    return { id, plan, cells, hashes, about: aboutOf(plan, bench), ledger };
   } finally {
     await benches[0]?.close();
   }

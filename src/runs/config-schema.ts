@@ -5,6 +5,7 @@ import { DEFAULT_MODEL } from '../models/model-registry.ts';
 import { contextParts } from '../policy/index.ts';
 import { priceTableSchema } from '../providers/index.ts';
 import { taskConfigSchema } from '../tasks/config.ts';
+import { composedRewardSchema } from '../tasks/rewards/composed.ts';
 import { rewardNames } from '../tasks/rewards/index.ts';
 import { modelReference } from './model-reference.ts';
 
@@ -41,9 +42,11 @@ export const configSchema = z.strictObject({
       'given: the words of task.labels; search: one word a class, found from the train examples before the run',
     ),
   reward: z
-    .enum(rewardNames)
+    .union([z.enum(rewardNames), composedRewardSchema])
     .default('piecewise')
-    .describe("How the label words' scores become a reward; piecewise is RLPrompt's"),
+    .describe(
+      "How the label words' scores become a reward, piecewise being RLPrompt's; or a reward composed of parts: metrics, format, length",
+    ),
   budget: z
     .strictObject({
       evaluations: z

@@ -285,12 +285,13 @@ export function expectation(issue: z.core.$ZodIssue, value: unknown): string {
   return `${issue.message.replace(/^Invalid input: /, '')}, got ${got}`;
 }
 
-/** The kinds of value that a union takes: "string or a group of keys". */
+/** What a union takes: "string or a group of keys", "piecewise or gap or a group of keys". */
 function alternatives(issue: z.core.$ZodIssueInvalidUnion): string {
-  const kinds = issue.errors
-    .flat()
-    .filter((inner) => inner.code === 'invalid_type')
-    .map(({ expected }) => (expected === 'object' ? 'a group of keys' : expected));
+  const kinds = issue.errors.flat().flatMap((inner) => {
+    if (inner.code === 'invalid_value') return inner.values.map(String);
+    if (inner.code !== 'invalid_type') return [];
+    return inner.expected === 'object' ? ['a group of keys'] : [inner.expected];
+  });
   return [...new Set(kinds)].join(' or ') || 'another value';
 }
 

@@ -49,6 +49,10 @@ export interface JudgedExample {
   readonly answer?: string;
   /** From 0 to 1; undefined where no answer came that could be judged. */
   readonly score?: number;
+  /** Where the reward is composed. */
+  readonly reward?: number;
+  /** Where a format is asked for. */
+  readonly isWellFormed?: boolean;
 }
 
 /**
@@ -79,7 +83,7 @@ export async function evaluate(
       ...splitScore(score),
       perClass: classScores(task, examples, score),
       ...(bench.metricName === undefined ? {} : { metric: bench.metricName }),
-      ...(bench.ledger ? { ledger: bench.ledger } : {}),
+      ledger: bench.ledger,
     };
   } finally {
     await bench.close();
@@ -101,8 +105,14 @@ function judged(
     const i = places.get(at);
     if (i === undefined) return { at, input, gold };
     const answer = score.text ? score.text.outputs[i]! : wordOf(score.predicted[i]!);
-    return { at, input, gold, answer, score: scores[i]! };
+    return { at, input, gold, answer, score: scores[i]!, ...composedOf(score, i) };
   });
+}
+
+function composedOf({ parts }: PromptScore, i: number) {
+  if (!parts) return {};
+  const { reward, isWellFormed } = parts[i]!;
+  return { reward, ...(isWellFormed === undefined ? {} : { isWellFormed }) };
 }
 
 /** Each label's recall; nothing where answers are free text. */

@@ -16,6 +16,25 @@ export interface SplitScore {
   readonly failed?: number;
   /** The metric's score of the whole set, where that is not the mean. */
   readonly corpus?: number;
+  /** Where the reward is composed: what it is made of. */
+  readonly reward?: RewardMeans;
+}
+
+/** A composed reward over examples: `mean` is correctness + format − lengthCost, but for clipping. */
+export interface RewardMeans {
+  readonly mean: number;
+  readonly correctness: number;
+  /** What the format added, where one is asked for. */
+  readonly format?: number;
+  /** What length took, where it has a price. */
+  readonly lengthCost?: number;
+  /** Where a format is asked for: numbers of examples; right from a score of 0.5 on. */
+  readonly outcomes?: {
+    readonly right: number;
+    readonly wrongAnswer: number;
+    readonly wrongFormat: number;
+    readonly bothWrong: number;
+  };
 }
 
 /** One prompt tried on one example. */
@@ -58,6 +77,8 @@ export interface StepEvent {
   readonly episode?: Episode;
   /** Where fluency has a price: what the step's prompts paid. */
   readonly fluency?: StepFluency;
+  /** Where the reward is composed: its parts, over the step's prompts. */
+  readonly parts?: RewardMeans;
   /** What else the method measured, by stable names: docs/methods explains each. */
   readonly quantities?: Readonly<Record<string, number>>;
 }
@@ -119,7 +140,10 @@ export interface OptimizeResult {
   readonly runId: string;
   /** Where answers are text: what the scores are. */
   readonly metric?: string;
-  /** Where models answered in text: what that took, all roles together. */
+  /**
+   * What models that answer in text took, all roles together; zeros where none was asked. Runs that
+   * were recorded by 0.1.0 may have none.
+   */
   readonly ledger?: LedgerLine;
   /** Where fluency had a price: what it took. */
   readonly fluency?: FluencyPrice;
@@ -154,10 +178,11 @@ export interface EvaluateResult {
   readonly examples: number;
   readonly failed?: number;
   readonly corpus?: number;
+  readonly reward?: RewardMeans;
   /** Empty where answers are free text. */
   readonly perClass: readonly ClassScore[];
   readonly metric?: string;
-  readonly ledger?: LedgerLine;
+  readonly ledger: LedgerLine;
   /** Whether the thresholds that were given are reached. */
   readonly isReached?: boolean;
 }

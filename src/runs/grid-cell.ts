@@ -109,9 +109,9 @@ async function searchCell(
         { bench, found, method, runId, seconds: () => recording.seconds, store },
         chosen,
       );
-      const ledger = bench.ledger && since(bench.ledger, before);
+      const ledger = since(bench.ledger, before);
       const outcome: CellOutcome = {
-        found: { ...described, ...(ledger ? { ledger } : {}) },
+        found: { ...described, ledger },
         trainReward: chosen.train.reward,
       };
       store.append(runId, { journal: journal.take(), prompts: poolPrompts({ bench, found }) });

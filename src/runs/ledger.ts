@@ -18,7 +18,8 @@ import {
 } from '../providers/index.ts';
 import type { Config } from './config.ts';
 
-const nothing: LedgerLine = {
+/** Where no model that answers in text was asked. */
+export const nothingAsked: LedgerLine = {
   calls: 0,
   inputTokens: 0,
   outputTokens: 0,
@@ -33,7 +34,7 @@ export function ledgerOf({ tokens, usd }: Config['budget']): Ledger {
 }
 
 /** What was added since. */
-export function since(now: LedgerLine = nothing, before: LedgerLine = nothing): LedgerLine {
+export function since(now: LedgerLine, before: LedgerLine): LedgerLine {
   const count = (key: Exclude<keyof LedgerLine, 'usd'>) => now[key] - before[key];
   return {
     calls: count('calls'),

@@ -333,7 +333,7 @@ async function conclude(
   const untested = await describeChosen(c, chosen);
   for (const tensor of found.tensors) await tensor.close();
   const { ledger } = c.bench;
-  const result: OptimizeResult = { ...untested, test, ...(ledger ? { ledger } : {}), rows };
+  const result: OptimizeResult = { ...untested, test, ledger, rows };
   return { result, prompts: [...poolPrompts(c), promptOf(result, chosen.train.reward)] };
 }
 

@@ -4,7 +4,7 @@
  * nothing known already; where minutes alone end the search, so many calls as fit into them.
  */
 import { ConfigError } from '../errors.ts';
-import { humanCandidates, type Method } from '../methods/index.ts';
+import { humanCandidates, type Method, type PlannedProposals } from '../methods/index.ts';
 import {
   costUsd,
   estimateTokens,
@@ -29,6 +29,7 @@ import type { Plan } from './compare-plan.ts';
 import type { LoadedConfig } from './config.ts';
 import { type ModelReference, nameOf } from './model-reference.ts';
 import { isAskedInText } from './open-bench.ts';
+import { refuseMisfit, rewardMetrics } from './reward.ts';
 import { methodOf, type OwnMethods } from './search.ts';
 import { readTask } from './text-bench.ts';
 
@@ -47,21 +48,31 @@ export interface CallPlan extends PlannedRole {
   readonly notes: readonly string[];
 }
 
-/** What one method's run asks for. */
+/** What one method's run asks for, in calls. */
 interface Asked {
-  readonly task: number;
-  readonly reflection: number;
+  /** Of the task LM, with prompts that people write. */
+  readonly before: number;
+  /** Of the task LM by the search, whose time is limited. */
+  readonly search: number;
+  /** Of the task LM with what was found. */
+  readonly after: number;
+  /** Tokens of the longest prompt that the method may find. */
+  readonly promptTokens: number;
+  readonly proposals: PlannedProposals | undefined;
 }
 
 interface Planned {
   readonly loaded: LoadedConfig;
   readonly task: AnyTask;
+  readonly isText: boolean;
   readonly limits: ChoiceLimits;
   readonly notes: Set<string>;
 }
 
-/** Answers a second that are taken for granted where nothing better is known. */
+/** Answers in text a second that are taken for granted where nothing better is known. */
 const LOCAL_PER_SECOND = 2;
+/** Label words preferred a second (docs/performance.md). */
+const LOGITS_PER_SECOND = 400;
 /** Seconds that an API takes for an answer. */
 const API_SECONDS = 1;
 
@@ -81,10 +92,12 @@ export async function planComparison({ loaded, methods, repetitions }: Plan): Pr
 async function begin(loaded: LoadedConfig): Promise<Planned> {
   const { config, folder } = loaded;
   const isText = isAskedInText(loaded);
+  refuseMisfit(config, isText);
   const task = isText
     ? await readTask(loaded, config.task)
     : await loadTask(config.task, { baseFolder: folder, seed: config.seed });
-  return { loaded, task, limits: choiceLimits[isText ? 'text' : 'logits'], notes: new Set() };
+  const limits = choiceLimits[isText ? 'text' : 'logits'];
+  return { loaded, task, isText, limits, notes: new Set() };
 }
 
 function askedBy(planned: Planned, method: Method, options: unknown): Asked {
@@ -92,65 +105,118 @@ function askedBy(planned: Planned, method: Method, options: unknown): Asked {
   const humans = humanCandidates(task).length;
   const open = Math.min(limits.trainExamples, task.train.length) + task.validation.length;
   const search = searchOf(planned, method, options);
-  const calls = humans * open + search + callsAfterSearch(task, limits);
-  if (!method.needs?.writer) return { task: calls, reflection: 0 };
-  const { minibatchSize = 16 } = options as { minibatchSize?: number };
-  return { task: calls, reflection: Math.ceil(search / minibatchSize) };
+  // A policy or a tensor is scored beside the texts.
+  const beside = method.needs?.policyLm ? open : 0;
+  return {
+    before: humans * open,
+    search,
+    after: callsAfterSearch(task, limits) + beside,
+    promptTokens: longestPrompt(task, options),
+    proposals: method.needs?.writer ? method.expectedProposals?.(options, search) : undefined,
+  };
 }
 
-/** Evaluations of the search itself. */
-function searchOf({ loaded, task, notes }: Planned, method: Method, options: unknown): number {
+/** Evaluations of the search itself, its last step whole. */
+function searchOf(
+  { loaded, task, isText, notes }: Planned,
+  method: Method,
+  options: unknown,
+): number {
   const { evaluations, minutes } = loaded.config.budget;
   const about = { trainExamples: task.train.length, humanPrompts: humanCandidates(task).length };
   const expected = method.expectedEvaluations?.(options, about);
-  const bounds = [evaluations, expected].filter((bound) => bound !== undefined);
+  const perStep = (method.mostPerStep ?? method.leastEvaluations)?.(options, task);
+  const beyond = perStep ?? task.train.length;
+  const limit = evaluations === undefined ? undefined : evaluations + beyond;
+  const bounds = [limit, expected].filter((bound) => bound !== undefined);
   if (bounds.length > 0) return Math.min(...bounds);
-  const rate = answersPerSecond(loaded.config.taskLm);
+  const rate = answersPerSecond(loaded.config.taskLm, isText);
   notes.add(
     `${minutes} minutes of search at ${rate} answers a second; budget.evaluations would say how many at most`,
   );
   return Math.round(60 * minutes * rate);
 }
 
+/** Tokens of a prompt: what people write, and beside it what the method's options allow. */
+function longestPrompt(task: AnyTask, options: unknown): number {
+  const { promptTokens = 0, maxTokens = 0, maxCharacters = Number.POSITIVE_INFINITY, prompts = [] } = options as MostWritten; // biome-ignore format: one line
+  // Of words, where a task LM in text has no tokens to count, each may be two.
+  const written = Math.max(2 * promptTokens, Math.min(maxTokens, maxCharacters / 4));
+  return Math.ceil(written + humanTokens([...prompts, ...humanCandidates(task)]));
+}
+
+/** How methods name the limits of what they write. */
+interface MostWritten {
+  readonly promptTokens?: number;
+  readonly maxTokens?: number;
+  readonly maxCharacters?: number;
+  readonly prompts?: readonly string[];
+}
+
+/** Tokens of the longest of some texts. */
+function humanTokens(texts: readonly string[]): number {
+  return Math.max(0, ...texts.map((text) => Buffer.byteLength(text) / 4));
+}
+
 function total(planned: Planned, asked: readonly Asked[], repetitions: number): CallPlan {
-  const { loaded, task, notes } = planned;
+  const { loaded, task, isText, notes } = planned;
   const { config } = loaded;
-  const sum = (key: keyof Asked) => repetitions * asked.reduce((all, one) => all + one[key], 0);
-  const perTask = tokensOfTask(task);
-  const taskRole = roleOf(planned, config.taskLm, { calls: sum('task'), ...perTask });
-  // Failures of a few examples, each as long as the inputs, and a prompt as the answer.
-  const perProposal = { input: 500 + 5 * perTask.input, output: 1024 };
-  const judge = judgeOf(task);
+  const sum = (of: (one: Asked) => number) => repetitions * asked.reduce((all, one) => all + of(one), 0); // biome-ignore format: one call
+  const { input, output } = tokensOfTask(task);
+  const human = humanTokens(humanCandidates(task));
+  const calls = sum(({ before, search, after }) => before + search + after);
+  const promptTokens = sum(
+    ({ before, search, after, promptTokens: own }) => before * human + (search + after) * own,
+  );
+  const perTask = { input: input + promptTokens / Math.max(1, calls), output };
+  const judges = judgesOf(task, config);
+  const proposals = asked.flatMap((one) => one.proposals ?? []);
   const byRole = {
-    task: taskRole,
-    ...(sum('reflection') > 0
+    task: roleOf(planned, config.taskLm, { calls, ...perTask }),
+    ...(proposals.length > 0
       ? {
-          reflection: roleOf(planned, config.policyLm, {
-            calls: sum('reflection'),
-            ...perProposal,
-          }),
+          reflection: sumOf(
+            proposals.map((one) =>
+              roleOf(planned, config.policyLm, {
+                calls: repetitions * one.calls,
+                input: one.characters / 4 + one.examples * (input + 2 * output),
+                output: one.tokens,
+              }),
+            ),
+          ),
         }
       : {}),
-    ...(judge === undefined
-      ? {}
-      : {
-          judge: roleOf(planned, judge, {
-            calls: sum('task'),
-            input: 300 + perTask.input + perTask.output,
-            output: 256,
-          }),
-        }),
+    ...(judges.length > 0 ? { judge: judgeRole(planned, judges, calls, { input, output }) } : {}),
   };
-  const roles = Object.values(byRole);
+  const rate = answersPerSecond(config.taskLm, isText);
+  const searching = sum(({ search }) => Math.min(60 * config.budget.minutes, search / rate));
+  const others = Object.entries(byRole).reduce(
+    (all, [role, { calls: own }]) =>
+      role === 'task' ? all : all + own / answersPerSecond(modelOf(role, judges, config), true),
+    0,
+  );
+  const seconds = searching + sum(({ before, after }) => before + after) / rate + others;
+  const plan = { ...sumOf(Object.values(byRole)), minutes: seconds / 60 };
+  for (const note of capNotes(plan, config.budget)) notes.add(note);
+  return { kind: 'plan', ...plan, byRole, notes: [...notes] };
+}
+
+function modelOf(
+  role: string,
+  judges: readonly PlannedJudge[],
+  { policyLm }: LoadedConfig['config'],
+): ModelReference {
+  return role === 'judge' ? judges[0]!.model : policyLm;
+}
+
+/** The price of all is not known where that of one is not. */
+function sumOf(roles: readonly PlannedRole[]): PlannedRole {
   const add = (key: 'calls' | 'tokens') => roles.reduce((all, role) => all + role[key], 0);
   const usd = roles.reduce<number | null>(
     (all, role) => (all === null || role.usd === null ? null : all + role.usd),
     0,
   );
-  const seconds = sum('task') / answersPerSecond(config.taskLm);
-  const plan = { calls: add('calls'), tokens: add('tokens'), usd, minutes: seconds / 60 };
-  for (const note of capNotes(plan, config.budget)) notes.add(note);
-  return { kind: 'plan', ...plan, byRole, notes: [...notes] };
+  return { calls: add('calls'), tokens: add('tokens'), usd };
 }
 
 function capNotes(
@@ -197,15 +263,15 @@ function priceFor(
   return known ?? (isHere ? FREE : undefined);
 }
 
-function answersPerSecond(reference: ModelReference): number {
-  if (!isApiReference(reference)) return LOCAL_PER_SECOND;
+function answersPerSecond(reference: ModelReference, isText: boolean): number {
+  if (!isApiReference(reference)) return isText ? LOCAL_PER_SECOND : LOGITS_PER_SECOND;
   const { provider, concurrency } = parseApiReference(reference);
   return (concurrency ?? providers[provider]!.concurrency) / API_SECONDS;
 }
 
-/** Mean tokens of a request, and the most of an answer. */
+/** Mean tokens of a request without its prompt, and the most of an answer. */
 function tokensOfTask(task: AnyTask): { input: number; output: number } {
-  const prompt = humanCandidates(task)[0] ?? '';
+  const prompt = '';
   const some: readonly AnyExample[] = task.train.slice(0, 200);
   const lengths = some.map((example) => {
     const { input } = example;
@@ -224,12 +290,44 @@ function tokensOfTask(task: AnyTask): { input: number; output: number } {
   return { input, output: task.kind === 'text' ? task.maxAnswerTokens : 0 };
 }
 
-function judgeOf(task: AnyTask): string | undefined {
-  if (task.kind !== 'text') return undefined;
-  const { metric } = task;
-  if (typeof metric !== 'object' || metric.name !== 'judge') return undefined;
-  if (metric.model === undefined) {
-    throw new ConfigError('task.metric.model: the metric judge needs an LM that judges, name it');
-  }
-  return metric.model;
+interface PlannedJudge {
+  readonly model: ModelReference;
+  readonly rubric?: string | undefined;
+  readonly maxTokens?: number | undefined;
+}
+
+/** Every answer is judged by each of them. */
+function judgeRole(
+  planned: Planned,
+  judges: readonly PlannedJudge[],
+  calls: number,
+  perTask: { readonly input: number; readonly output: number },
+): PlannedRole {
+  const each = judges.map(({ model, rubric = '', maxTokens = 256 }) =>
+    roleOf(planned, model, {
+      calls,
+      input: 300 + rubric.length / 4 + perTask.input + perTask.output,
+      output: maxTokens,
+    }),
+  );
+  return sumOf(each);
+}
+
+/** The judges of the task's metric and of the reward's, each once. */
+function judgesOf(task: AnyTask, config: LoadedConfig['config']): PlannedJudge[] {
+  if (task.kind !== 'text') return [];
+  const own = task.labelWords ? [] : [['task.metric', task.metric] as const];
+  const named = [...own, ...rewardMetrics(config).map((one) => ['reward', one] as const)];
+  const judges = named.flatMap(([place, metric]) => {
+    const { name, ...rest } = typeof metric === 'object' ? metric : { name: metric };
+    if (name !== 'judge') return [];
+    const judge = rest as Partial<PlannedJudge>;
+    if (judge.model === undefined) {
+      throw new ConfigError(
+        `${place}: the metric judge needs an LM that judges, name it by model, as { name: judge, model: … }`,
+      );
+    }
+    return [judge as PlannedJudge];
+  });
+  return [...new Map(judges.map((judge) => [JSON.stringify(judge), judge])).values()];
 }

@@ -19,16 +19,18 @@ import {
   type WriterHost,
 } from '../methods/index.ts';
 import type { LedgerLine } from '../providers/index.ts';
-import { type AnyTask, rewards } from '../tasks/index.ts';
+import type { AnyTask } from '../tasks/index.ts';
 import { formatCount } from '../util/format.ts';
 import { createRng, type RngState } from '../util/rng.ts';
 import { nearest } from '../util/suggest.ts';
 import type { Bench } from './bench.ts';
 import { type Limits, limitsOf } from './caps.ts';
 import { type Config, expectation } from './config.ts';
-import type { Episode, RunEvent, StepFluency } from './events.ts';
+import type { Episode, RewardMeans, RunEvent, StepFluency } from './events.ts';
 import { since } from './ledger.ts';
+import { rewardMeans } from './measure.ts';
 import type { Recording } from './recording.ts';
+import { tensorReward } from './reward.ts';
 import { saveOwn } from './save-own.ts';
 import { Workbench } from './workbench.ts';
 
@@ -114,6 +116,7 @@ export async function search(options: SearchOptions): Promise<Found> {
     budget,
     pool,
     warn: (message) => emit({ kind: 'warning', message }),
+    onProgress: (progress) => emit({ kind: 'progress', ...progress }),
     signal,
     restore() {
       const kept = recording?.restored();
@@ -132,7 +135,7 @@ export async function search(options: SearchOptions): Promise<Found> {
     ...(bench instanceof Workbench
       ? {
           taskLm: bench.taskLm,
-          reward: rewards[config.reward],
+          reward: tensorReward(config),
           createPolicy: (o: Parameters<Workbench['policy']>[0]) =>
             bench.policy(o, rng.fork('policy')),
         }
@@ -227,6 +230,7 @@ function stepEvent(report: StepReport, s: Progress): RunEvent {
   const left = s.budget.secondsLeft;
   const episode = episodeOf(report, s);
   const fluency = fluencyOf(report, best?.fluency?.perplexity);
+  const parts = partsOf(report);
   return {
     kind: 'step',
     step: report.step,
@@ -240,8 +244,17 @@ function stepEvent(report: StepReport, s: Progress): RunEvent {
     ...(left === undefined ? {} : { secondsLeft: left }),
     ...(episode ? { episode } : {}),
     ...(fluency ? { fluency } : {}),
+    ...(parts ? { parts } : {}),
     ...(report.quantities ? { quantities: report.quantities } : {}),
   };
+}
+
+/** Of all of a step's prompts together. */
+function partsOf({ tried }: StepReport): RewardMeans | undefined {
+  const parts = tried.flatMap(({ score }) => score.parts ?? []);
+  const scores = tried.flatMap(({ score }) => score.text?.scores ?? []);
+  const text = scores.length > 0 ? { outputs: [], scores, failed: 0 } : undefined;
+  return rewardMeans({ accuracy: 0, predicted: [], parts, ...(text ? { text } : {}) });
 }
 
 function fluencyOf({ tried }: StepReport, best: number | undefined): StepFluency | undefined {
@@ -380,10 +393,7 @@ export function hostOf(bench: Bench): WriterHost {
 }
 
 /** Tokens and money since a ledger was read. */
-function sinceOf(
-  { ledger }: Bench,
-  before: LedgerLine | undefined,
-): { tokens: number; usd: number } {
+function sinceOf({ ledger }: Bench, before: LedgerLine): { tokens: number; usd: number } {
   const { inputTokens, outputTokens, usd } = since(ledger, before);
   return { tokens: inputTokens + outputTokens, usd: usd ?? 0 };
 }

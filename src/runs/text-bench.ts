@@ -1,17 +1,28 @@
 /** What a run works with where the task LM is asked in text: models behind `TextModel`, task, metric. */
-import { AnswerMemory, GradedAnswers, requestOf, TextEnvironment } from '../environment/index.ts';
-import { ConfigError } from '../errors.ts';
+import {
+  AnswerMemory,
+  type Charge,
+  GradedAnswers,
+  requestOf,
+  TextEnvironment,
+} from '../environment/index.ts';
 import type { LanguageModel } from '../models/language-model.ts';
 import { DEFAULT_MODEL } from '../models/model-registry.ts';
 import type { Precision } from '../models/prepared-weights.ts';
+import { describeTask, FluencyMeter, fluencyCharge, policyContextTokens } from '../policy/index.ts';
 import { isFailure, type LedgerLine, type TextModel } from '../providers/index.ts';
+import { excerpt } from '../tasks/excerpt.ts';
 import {
+  type AnswerReward,
   answeredInText,
+  answerReward,
+  type ComposedRewardOptions,
   isTextTask,
   labelMatch,
   loadTask,
   loadTextTask,
   type MessageValues,
+  type MetricConfig,
   parseMessageTemplate,
   type TextExample,
   type TextTask,
@@ -31,8 +42,9 @@ import {
   type OpenOptions,
 } from './bench.ts';
 import type { LoadedConfig } from './config.ts';
-import { isRemote, localName, nameOf } from './model-reference.ts';
+import { isRemote, localName, type ModelReference, nameOf } from './model-reference.ts';
 import { type TextModels, textModels } from './open-text-model.ts';
+import { compositionOf, hasFluencyPrice, refuseMisfit, rewardMetrics } from './reward.ts';
 
 /** What benches of the same models have in common. */
 interface Shared {
@@ -42,6 +54,8 @@ interface Shared {
   memory: AnswerMemory;
   /** Where answers are label words. */
   graded: GradedAnswers | undefined;
+  /** Whether it was said that the task LM refused to answer. */
+  refused?: boolean;
 }
 
 export class TextBench implements Bench {
@@ -50,19 +64,22 @@ export class TextBench implements Bench {
   readonly task: TextTask;
   readonly taskLm: TextModel;
   private readonly metric: Metric;
+  private readonly composed: AnswerReward | undefined;
   private readonly shared: Shared;
   private readonly loaded: LoadedConfig;
   private readonly options: OpenOptions;
   readonly policyLm: (() => Promise<LanguageModel>) | undefined;
+  private meter: Promise<FluencyMeter> | undefined;
   private warned = 0;
 
   private constructor(
-    parts: { task: TextTask; metric: Metric; shared: Shared },
+    parts: { task: TextTask; metric: Metric; composed: AnswerReward | undefined; shared: Shared },
     loaded: LoadedConfig,
     options: OpenOptions,
   ) {
     this.task = parts.task;
     this.metric = parts.metric;
+    this.composed = parts.composed;
     this.shared = parts.shared;
     this.taskLm = parts.shared.taskLms.float32;
     this.loaded = loaded;
@@ -76,21 +93,21 @@ export class TextBench implements Bench {
   /** Data is read before any model, so that a mistake in it shows at once. */
   static async open(loaded: LoadedConfig, options: OpenOptions): Promise<TextBench> {
     const { config } = loaded;
-    refuseFluency(config);
+    refuseMisfit(config, true);
     const task = await readTask(loaded, config.task);
     const models = textModels(loaded, options);
     try {
       const { search } = config.precision;
       const float32 = await models.open(config.taskLm, 'task');
       const rough = await models.open(config.taskLm, 'task', search);
-      const shared = {
+      const shared: Shared = {
         models,
         taskLms: { float32, search: rough },
         memory: new AnswerMemory(),
         graded: gradedBy(task, options),
       };
-      const metric = await openMetric(task, { loaded, models, taskLm: float32 });
-      return new TextBench({ task, metric, shared }, loaded, options);
+      const judges = await openJudges(task, { loaded, models, taskLm: float32 });
+      return new TextBench({ task, ...judges, shared }, loaded, options);
     } catch (error) {
       await models.close();
       throw error;
@@ -138,10 +155,13 @@ export class TextBench implements Bench {
       examples,
       memory: this.shared.memory,
       graded: this.shared.graded,
+      composed: this.composed,
+      charge: this.charge,
       ...(examplesPerPass === undefined ? {} : { blockSize: examplesPerPass }),
       together,
       signal: this.options.signal,
       onFailures: (failures) => this.tell(failures),
+      onRefusals: (texts, of) => this.tellRefusals(texts, of),
     });
   }
 
@@ -161,6 +181,24 @@ export class TextBench implements Bench {
     return [];
   }
 
+  /** The price of fluency under the policy LM, where it has one. */
+  private get charge(): Charge | undefined {
+    const { config } = this.loaded;
+    if (!hasFluencyPrice(config)) return undefined;
+    const { task } = this;
+    const open = async () => {
+      const lm = await this.policyLm!();
+      const maxTokens = policyContextTokens(lm);
+      const context = describeTask(task, { tokenizer: lm.tokenizer, maxTokens });
+      return FluencyMeter.open(lm, { context });
+    };
+    const meter = () => {
+      this.meter ??= open();
+      return this.meter;
+    };
+    return fluencyCharge(meter, config.fluency, this.options.journal);
+  }
+
   writer(): Promise<TextModel> {
     return this.shared.models.open(this.loaded.config.policyLm, 'reflection');
   }
@@ -168,12 +206,9 @@ export class TextBench implements Bench {
   async with(data: LoadedConfig['config']['task']): Promise<TextBench> {
     const loaded = { ...this.loaded, config: { ...this.loaded.config, task: data } };
     const task = await readTask(loaded, data);
-    const metric = await openMetric(task, {
-      loaded,
-      models: this.shared.models,
-      taskLm: this.taskLm,
-    });
-    return new TextBench({ task, metric, shared: this.shared }, loaded, this.options);
+    const { shared, taskLm } = this;
+    const judges = await openJudges(task, { loaded, models: shared.models, taskLm });
+    return new TextBench({ task, ...judges, shared }, loaded, this.options);
   }
 
   async unload(precision: Precision): Promise<void> {
@@ -188,6 +223,16 @@ export class TextBench implements Bench {
   private taskLmIn(precision: Precision): TextModel {
     const { float32, search } = this.shared.taskLms;
     return precision === 'float32' ? float32 : search;
+  }
+
+  /** Once a run: a prompt that makes the task LM decline is worth what its answers are worth. */
+  private tellRefusals(texts: readonly string[], of: number): void {
+    if (this.shared.refused) return;
+    this.shared.refused = true;
+    const said = texts[0] === '' ? '' : ` ("${excerpt(texts[0]!)}")`;
+    this.options.onWarning?.(
+      `${this.taskLm.name} refused to answer ${texts.length} of ${of} questions${said}; a refusal is judged like any other answer`,
+    );
   }
 
   /** The first failures by name; a log of hundreds would hide them. */
@@ -205,26 +250,73 @@ function gradedBy({ labelWords }: TextTask, { onWarning }: OpenOptions): GradedA
   return labelWords && new GradedAnswers(labelWords, (message) => onWarning?.(message));
 }
 
-/** The configured task as one that is answered in text. */
+/** The configured task as one that is answered in text, whose golds the metrics can judge by. */
 export async function readTask(
   { folder, config }: LoadedConfig,
   data: LoadedConfig['config']['task'],
 ): Promise<TextTask> {
   const reading = { baseFolder: folder, seed: config.seed };
-  if (isTextTask(data)) return loadTextTask(data, reading);
-  return answeredInText(await loadTask(data, reading), data);
+  const judgedBy = rewardMetrics(config);
+  if (isTextTask(data)) return loadTextTask(data, { ...reading, judgedBy });
+  const task = answeredInText(await loadTask(data, reading), data);
+  for (const metric of judgedBy) await checkWords(task, metric, folder);
+  return task;
+}
+
+/** @throws ConfigError where a metric cannot judge by a label word */
+async function checkWords(task: TextTask, config: MetricConfig, folder: string): Promise<void> {
+  if (needsOf(config).length > 0) return;
+  const metric = await metricOf(config, { folder });
+  metric.check?.(task.labelWords!, 'task.labels');
+}
+
+interface Opening {
+  readonly loaded: LoadedConfig;
+  readonly models: TextModels;
+  readonly taskLm: TextModel;
+}
+
+/** The task's own metric, and the reward where that is composed; what is named twice is opened once. */
+async function openJudges(
+  task: TextTask,
+  opening: Opening,
+): Promise<{ metric: Metric; composed: AnswerReward | undefined }> {
+  const opened = new Map<string, Promise<Metric>>();
+  const open = (config: MetricConfig) => {
+    const key = JSON.stringify(typeof config === 'string' ? { name: config } : config);
+    const metric = opened.get(key) ?? openMetric(config, opening);
+    opened.set(key, metric);
+    return metric;
+  };
+  const { labelWords, metric: configured = 'exact' } = task;
+  const metric = labelWords ? labelMatch(labelWords) : await open(configured);
+  const options = compositionOf(opening.loaded.config);
+  if (!options) return { metric, composed: undefined };
+  const { metrics: named = [], format } = options;
+  const composed = answerReward({
+    options,
+    own: metric,
+    metrics: await Promise.all(named.map((one) => open(one.metric))),
+    format: format && (await open(format.metric)),
+    promptTokens: await promptTokensOf(options, opening),
+  });
+  return { metric, composed };
+}
+
+/** Counts a prompt's tokens, where they have a price, as the task LM in this process reads them. */
+async function promptTokensOf({ length }: ComposedRewardOptions, { loaded, models }: Opening) {
+  if (length?.of !== 'prompt' || length.unit !== 'tokens') return undefined;
+  const { tokenizer } = await models.openLm(localName(loaded.config.taskLm, 'taskLm'));
+  return (prompt: string) => tokenizer.encode(prompt).length;
 }
 
 async function openMetric(
-  task: TextTask,
-  { loaded, models, taskLm }: { loaded: LoadedConfig; models: TextModels; taskLm: TextModel },
+  metric: MetricConfig,
+  { loaded, models, taskLm }: Opening,
 ): Promise<Metric> {
-  if (task.labelWords) return labelMatch(task.labelWords);
   const { folder, config } = loaded;
-  const { metric = 'exact' } = task;
-  const { name, model }: { name: MetricName; model?: string | undefined } =
-    typeof metric === 'string' ? { name: metric } : metric;
-  const { needs = [] }: Pick<MetricDefinition, 'needs'> = metrics[name];
+  const { model } = (typeof metric === 'string' ? {} : metric) as { model?: ModelReference };
+  const needs = needsOf(metric);
   const judge = needs.includes('judge') && model ? await models.open(model, 'judge') : undefined;
   const embed = needs.includes('embed')
     ? await models.embed(localName(model ?? `local:${DEFAULT_MODEL}`, 'metric.model'))
@@ -234,9 +326,8 @@ async function openMetric(
   return metricOf(metric, { folder, judge, embed, proposers });
 }
 
-function refuseFluency({ fluency, taskLm }: LoadedConfig['config']): void {
-  if (fluency.weight === 0 && fluency.maxPerplexity === undefined) return;
-  throw new ConfigError(
-    `fluency: has no price where the task LM is asked in text (${nameOf(taskLm)}); remove fluency from the configuration`,
-  );
+function needsOf(metric: MetricConfig): readonly ('embed' | 'judge')[] {
+  const name: MetricName = typeof metric === 'string' ? metric : metric.name;
+  const { needs = [] }: Pick<MetricDefinition, 'needs'> = metrics[name];
+  return needs;
 }

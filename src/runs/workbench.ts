@@ -16,9 +16,10 @@ import {
   fluencyCharge,
   Policy,
   type PolicyOptions,
+  policyContextTokens,
 } from '../policy/index.ts';
 import type { LedgerLine, TextModel } from '../providers/index.ts';
-import { type Example, loadTask, parseTemplate, rewards, type Task } from '../tasks/index.ts';
+import { type Example, loadTask, parseTemplate, type Task } from '../tasks/index.ts';
 import { Engine } from '../tensor/index.ts';
 import type { Rng } from '../util/rng.ts';
 import {
@@ -29,12 +30,17 @@ import {
   type OpenOptions,
 } from './bench.ts';
 import type { LoadedConfig } from './config.ts';
+import { nothingAsked } from './ledger.ts';
 import { localName } from './model-reference.ts';
 import { openModel } from './open-model.ts';
 import { type TextModels, textModels } from './open-text-model.ts';
-
-/** Tokens of a policy's window that are made use of; the other half is for what it writes. */
-const MAX_CONTEXT = 2048;
+import {
+  hasFluencyPrice,
+  labelComposition,
+  labelReward,
+  refuseMisfit,
+  tensorReward,
+} from './reward.ts';
 
 /** What workbenches of the same models have in common. */
 interface Shared {
@@ -42,6 +48,8 @@ interface Shared {
   readonly taskLm: LanguageModel;
   readonly programs: Map<Precision, TaskLmPrograms>;
   policyLm?: LanguageModel;
+  /** Models that are asked in text, once one is. */
+  texts?: TextModels;
 }
 
 export class Workbench implements Bench {
@@ -51,7 +59,6 @@ export class Workbench implements Bench {
   private readonly shared: Shared;
   private readonly loaded: LoadedConfig;
   private readonly options: OpenOptions;
-  private texts: TextModels | undefined;
   private meter: Promise<FluencyMeter> | undefined;
 
   private constructor(
@@ -69,6 +76,7 @@ export class Workbench implements Bench {
   /** Data is read before any model, so that a mistake in it shows at once. */
   static async open(loaded: LoadedConfig, options: OpenOptions): Promise<Workbench> {
     const { config, folder } = loaded;
+    refuseMisfit(config, false);
     const reading = { baseFolder: folder, seed: config.seed };
     // The kind of the task LM chooses the default template; a data mistake must not wait for it.
     const first = await loadTask(config.task, reading);
@@ -82,7 +90,7 @@ export class Workbench implements Bench {
       const { kind } = taskLm.config;
       const task =
         kind === 'masked' ? await loadTask(config.task, { ...reading, taskLm: kind }) : first;
-      const shared = { engine, taskLm, programs: new Map() };
+      const shared: Shared = { engine, taskLm, programs: new Map() };
       return await new Workbench({ task, shared }, loaded, options).withLabelWords();
     } catch (error) {
       await engine.close();
@@ -138,7 +146,8 @@ export class Workbench implements Bench {
       taskLm: this.taskLm,
       examples,
       precision,
-      reward: rewards[this.loaded.config.reward],
+      reward: labelReward(this.loaded.config),
+      compose: labelComposition(this.loaded.config),
       programs: this.programsOf(precision),
       ...this.charge,
       ...(this.options.journal ? { recorder: this.options.journal } : {}),
@@ -163,16 +172,16 @@ export class Workbench implements Bench {
     return this.layout(template).prompt(text);
   }
 
-  get ledger(): LedgerLine | undefined {
-    return this.texts?.ledger.line();
+  get ledger(): LedgerLine {
+    return this.shared.texts?.ledger.line() ?? nothingAsked;
   }
 
   async writer(): Promise<TextModel> {
-    this.texts ??= textModels(this.loaded, {
+    this.shared.texts ??= textModels(this.loaded, {
       ...this.options,
       openLocal: () => this.policyLm(),
     });
-    return this.texts.open(this.loaded.config.policyLm, 'reflection');
+    return this.shared.texts.open(this.loaded.config.policyLm, 'reflection');
   }
 
   private taskWith(template: string | undefined): Task {
@@ -184,7 +193,7 @@ export class Workbench implements Bench {
     return {
       task: this.task,
       taskLm: this.taskLm,
-      reward: rewards[this.loaded.config.reward],
+      reward: tensorReward(this.loaded.config),
       policyLm: () => this.policyLm(),
       scorer: (examples) =>
         this.environment(examples as readonly Example[], 'float32', { once: true }),
@@ -205,9 +214,9 @@ export class Workbench implements Bench {
 
   /** What a policy reads before it writes. */
   async policyContext(): Promise<string> {
-    const { config, tokenizer } = await this.policyLm();
-    const maxTokens = Math.floor(Math.min(config.contextLength, MAX_CONTEXT) / 2);
-    return describeTask(this.task, { tokenizer, maxTokens });
+    const lm = await this.policyLm();
+    const maxTokens = policyContextTokens(lm);
+    return describeTask(this.task, { tokenizer: lm.tokenizer, maxTokens });
   }
 
   /** Tells how likely texts are under the policy LM, after what a policy reads. */
@@ -220,11 +229,9 @@ export class Workbench implements Bench {
 
   /** The price of fluency, where it has one. */
   private get charge() {
-    const { fluency } = this.loaded.config;
-    const isFree = fluency.weight === 0 && fluency.maxPerplexity === undefined;
-    return isFree
-      ? {}
-      : { charge: fluencyCharge(() => this.fluency(), fluency, this.options.journal) };
+    const { config } = this.loaded;
+    if (!hasFluencyPrice(config)) return {};
+    return { charge: fluencyCharge(() => this.fluency(), config.fluency, this.options.journal) };
   }
 
   /** The LM that writes prompts, opened when it is first needed. */
@@ -255,8 +262,8 @@ export class Workbench implements Bench {
   }
 
   async close(): Promise<void> {
-    const { engine, policyLm } = this.shared;
-    await this.texts?.close();
+    const { engine, policyLm, texts } = this.shared;
+    await texts?.close();
     await this.taskLm.close();
     if (policyLm !== this.taskLm) await policyLm?.close();
     await engine.close();

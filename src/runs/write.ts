@@ -9,10 +9,11 @@ import { ConfigError, DataError } from '../errors.ts';
 import { type OwnContext, openPolicy, writePrompts } from '../methods/index.ts';
 import type { LanguageModel } from '../models/language-model.ts';
 import { type ContextPart, ownParts } from '../policy/index.ts';
-import type { Message } from '../providers/index.ts';
+import type { LedgerLine, Message } from '../providers/index.ts';
 import { messagesSchema } from '../tasks/index.ts';
 import { Engine } from '../tensor/index.ts';
 import type { OpenText } from './bench.ts';
+import { nothingAsked } from './ledger.ts';
 import { localName } from './model-reference.ts';
 import { openBench } from './open-bench.ts';
 import { openModel } from './open-model.ts';
@@ -48,6 +49,8 @@ export interface WrittenResult {
   readonly answer?: string;
   /** P of each label word among the label words. */
   readonly shares?: Readonly<Record<string, number>>;
+  /** What models that answer in text took; zeros where none was asked, as by the policy itself. */
+  readonly ledger: LedgerLine;
 }
 
 /** @throws DataError when the file is missing or holds no context */
@@ -95,7 +98,7 @@ export async function write({ run, context, signal }: WriteOptions): Promise<Wri
     const lm = await openModel(name, { engine, base: folder, signal });
     const result = await writeBy(lm, adapter, context);
     await lm.close();
-    return result;
+    return { ...result, ledger: nothingAsked };
   } finally {
     await engine.close();
   }
@@ -122,7 +125,7 @@ export async function answer({
       bench instanceof TextBench
         ? { answer: await bench.answer({ ...context, prompt, input }) }
         : await answerOf(bench as Workbench, { prompt, input });
-    return { ...written, ...answered };
+    return { ...written, ...answered, ledger: bench.ledger };
   } finally {
     await bench.close();
   }
@@ -140,7 +143,7 @@ async function writeBy(
   lm: LanguageModel,
   adapter: string,
   context: GivenContext,
-): Promise<WrittenResult> {
+): Promise<Omit<WrittenResult, 'ledger'>> {
   const { recipe, writer } = await openPolicy(adapter, lm);
   try {
     const own = ownParts(recipe.reads);

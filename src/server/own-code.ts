@@ -20,12 +20,20 @@ export function configOf(
 }
 
 /** @throws ConfigError for a configuration that names a module */
-export function refuseOwnCode({ task }: Pick<Config, 'task'>): void {
-  const metric = task?.metric;
-  const name = typeof metric === 'object' ? metric?.name : metric;
-  if (name !== 'function') return;
+export function refuseOwnCode({ task, reward }: Partial<Pick<Config, 'task' | 'reward'>>): void {
+  const composed = typeof reward === 'object' && reward !== null ? reward : {};
+  const metrics = Array.isArray(composed.metrics) ? composed.metrics : [];
+  const named: readonly (readonly [string, unknown])[] = [
+    ['task.metric', task?.metric],
+    ...metrics.map((one, i) => [`reward.metrics.${i}.metric`, one?.metric] as const),
+    ['reward.format.metric', composed.format?.metric],
+  ];
+  const isOwn = (metric: unknown) =>
+    metric === 'function' || (metric as { name?: unknown } | null)?.name === 'function';
+  const first = named.find(([, metric]) => isOwn(metric ?? null));
+  if (!first) return;
   throw new ConfigError(
-    'task.metric: the metric "function" runs a module of your own, which the studio does not do; run it from the command line with "whetstone optimize"',
+    `${first[0]}: the metric "function" runs a module of your own, which the studio does not do; run it from the command line with "whetstone optimize"`,
   );
 }
 

@@ -43,11 +43,15 @@ export {
   type OwnMetric,
   setScore,
 } from './metrics/index.ts';
+export { type AnswerReward, answerReward, type RewardedAnswer } from './rewards/answer-reward.ts';
 export {
   type ComposedReward,
   type ComposedRewardOptions,
+  charactersOf,
+  clipped,
   composedRewardSchema,
   composeReward,
+  metricsOf,
 } from './rewards/composed.ts';
 export { type RewardFunction, type RewardName, rewardNames, rewards } from './rewards/index.ts';
 export { messagesSchema } from './row-context.ts';

@@ -29,6 +29,8 @@ export interface LoadTextTaskOptions {
   readonly baseFolder: string;
   /** For drawing splits, unless `split.seed` says otherwise. */
   readonly seed: number | string;
+  /** Metrics beside the task's own that must be able to judge by the gold answers. */
+  readonly judgedBy?: readonly MetricConfig[];
 }
 
 /** True where a configuration's task is answered in text whatever the task LM is. */
@@ -42,7 +44,7 @@ export function isTextTask({ kind = 'classification' }: TaskConfig): boolean {
  */
 export async function loadTextTask(
   config: TaskConfig,
-  { baseFolder, seed }: LoadTextTaskOptions,
+  { baseFolder, seed, judgedBy = [] }: LoadTextTaskOptions,
 ): Promise<TextTask> {
   const parsed = parseTaskConfig(config);
   const taskKind = parsed.kind ?? 'classification';
@@ -59,7 +61,7 @@ export async function loadTextTask(
   const files = await readSplitFiles(parsed, baseFolder, (place, path) =>
     readTextRows(place, path, parsed),
   );
-  await checkGolds(files, metric, baseFolder);
+  for (const one of [metric, ...judgedBy]) await checkGolds(files, one, baseFolder);
   const rng = createRng(parsed.split?.seed ?? seed).fork('task');
   const { splits, warnings } = divide(files, parsed, rng);
   return {

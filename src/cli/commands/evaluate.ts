@@ -68,9 +68,12 @@ async function runEvaluate(path: string, options: Options): Promise<void> {
     const suite = evaluationSuite({ ...seen, result, thresholds }, { seconds, started });
     await writeJUnit(options.junit, [suite]);
   }
-  const [{ renderTable }, { formatScore, formatShare }, { ledgerLines, quote }] = await Promise.all(
-    [import('../render/table.ts'), import('../../util/format.ts'), import('../render/run-view.ts')],
-  );
+  const [{ renderTable }, { formatScore, formatShare }, { ledgerLines, quote, rewardLines }] =
+    await Promise.all([
+      import('../render/table.ts'),
+      import('../../util/format.ts'),
+      import('../render/run-view.ts'),
+    ]);
   region.close({ keep: false });
   const table = renderTable(
     [
@@ -89,6 +92,7 @@ async function runEvaluate(path: string, options: Options): Promise<void> {
     `${quote(result.prompt)} on ${split}: ${metric}${score}, ${result.examples} examples${failed}, 95% interval`,
   );
   if (result.perClass.length > 0) for (const line of table) print(line);
+  for (const line of rewardLines(result.reward, style.out)) print(line);
   for (const line of ledgerLines(result.ledger, style.out)) print(line);
   emit(result);
   showThresholds(session(), thresholds);

@@ -8,6 +8,7 @@ import type {
   FluencyPrice,
   OptimizeResult,
   ResultRow,
+  RewardMeans,
   RunEvent,
   StartEvent,
   StepEvent,
@@ -129,6 +130,7 @@ export function resultLines(
     `${style.dim('found')} ${style.bold(quote(result.prompt))}`,
     ...(result.template === undefined ? [] : [`${style.dim('in   ')} ${quote(result.template)}`]),
     `${style.dim('cost')}  ${cost}; scored on ${sizes}, ${result.metric ?? 'float32'}`,
+    ...rewardLines(result.test.reward, style),
     ...ledgerLines(result.ledger, style),
     ...noiseNote(rows, found, style),
     ...priceLines(result.fluency, style),
@@ -137,9 +139,26 @@ export function resultLines(
   ];
 }
 
+/** What a composed reward is made of, and how right answers and right forms go together. */
+export function rewardLines(reward: RewardMeans | undefined, style: Style): string[] {
+  if (reward === undefined) return [];
+  const { mean, correctness, format, lengthCost, outcomes } = reward;
+  const parts = [
+    `${formatNumber(correctness)} for correctness`,
+    ...(format === undefined ? [] : [`+ ${formatNumber(format)} for the format`]),
+    ...(lengthCost === undefined ? [] : [`− ${formatNumber(lengthCost)} for length`]),
+  ];
+  const lines = [`${style.dim('worth')} reward ${formatNumber(mean)}: ${parts.join(' ')}`];
+  if (outcomes === undefined) return lines;
+  const { right, wrongAnswer, wrongFormat, bothWrong } = outcomes;
+  const counts = `${right} right, ${wrongAnswer} with a wrong answer, ${wrongFormat} in a wrong format, ${bothWrong} wrong in both`;
+  return [...lines, `      ${counts}`];
+}
+
 /** What models that answer in text took. */
 export function ledgerLines(ledger: LedgerLine | undefined, style: Style): string[] {
   if (ledger === undefined) return [];
+  if (ledger.calls === 0 && ledger.cached === 0 && ledger.retries === 0) return [];
   const { calls, cached, inputTokens, outputTokens, usd, retries } = ledger;
   const money = usd === null ? 'at a price that is not known' : `$${usd.toFixed(4)}`;
   const more = [

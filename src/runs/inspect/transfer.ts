@@ -2,12 +2,13 @@
 import { Environment } from '../../environment/index.ts';
 import { isAbort } from '../../errors.ts';
 import type { LanguageModel } from '../../models/index.ts';
-import { type Example, loadTask, rewards, type Task } from '../../tasks/index.ts';
+import { type Example, loadTask, type Task } from '../../tasks/index.ts';
 import type { OnProgress } from '../../util/progress.ts';
 import type { LoadedConfig } from '../config.ts';
 import type { SplitScore } from '../events.ts';
 import { splitScore } from '../measure.ts';
 import { openModel } from '../open-model.ts';
+import { labelReward } from '../reward.ts';
 import type { Workbench } from '../workbench.ts';
 
 export interface TransferOptions {
@@ -50,7 +51,7 @@ async function scoresUnder(
     task: await taskFor(lm, bench, loaded),
     taskLm: lm,
     examples,
-    reward: rewards[loaded.config.reward],
+    reward: labelReward(loaded.config),
     precision: 'float32',
     cacheBytes: 0,
     examplesPerPass: 16,

@@ -6,6 +6,7 @@ import type { CompareRow } from '../compare-events.ts';
 import type { StoredCell } from '../comparison-table.ts';
 import type { JudgedExample } from '../evaluate.ts';
 import type { EvaluateResult, OptimizeResult } from '../events.ts';
+import { nothingAsked } from '../ledger.ts';
 import { judge, judgeRow } from '../threshold.ts';
 import { comparisonSuites, evaluationSuite, junitXml, runSuite } from './junit.ts';
 
@@ -17,6 +18,7 @@ const result: EvaluateResult = {
   interval: [0.4, 0.6],
   examples: 2,
   perClass: [],
+  ledger: nothingAsked,
 };
 const example = (over: Partial<JudgedExample> = {}): JudgedExample => ({
   at: 0,

@@ -14,6 +14,7 @@ import type { CompareRow } from '../compare-events.ts';
 import type { StoredCell } from '../comparison-table.ts';
 import type { JudgedExample } from '../evaluate.ts';
 import type { EvaluateResult, OptimizeResult } from '../events.ts';
+import { RIGHT } from '../measure.ts';
 import type { ThresholdVerdict } from '../threshold.ts';
 import { html, shown } from './escape.ts';
 
@@ -110,7 +111,7 @@ export function evaluationSuite(
   },
   timed: Timed,
 ): Suite {
-  const isWrong = ({ score }: JudgedExample) => score === undefined || score < 0.5;
+  const isWrong = (one: JudgedExample) => one.score === undefined || faultOf(one) !== undefined;
   const ordered = [...answers.filter(isWrong), ...answers.filter((one) => !isWrong(one))];
   const kept = ordered.slice(0, MOST_CASES);
   const left = answers.length - kept.length;
@@ -199,13 +200,22 @@ function thresholdCase({ sentence, isReached, what, least }: ThresholdVerdict): 
   return { name, problem: { tag: 'failure', type: 'threshold', message: sentence } };
 }
 
-function exampleCase({ at, input, answer, gold, score }: JudgedExample): Case {
+function exampleCase(example: JudgedExample): Case {
+  const { at, input, answer, gold, score, isWellFormed } = example;
   const name = `example ${at + 1}: ${input.length > NAME ? `${input.slice(0, NAME)}…` : input}`;
   if (score === undefined) {
     const message = 'no answer came that could be judged';
     return { name, problem: { tag: 'error', type: 'no-answer', message } };
   }
-  if (score >= 0.5) return { name };
-  const message = `expected ${gold}, got ${answer ?? 'nothing'}${score > 0 ? `, score ${score.toFixed(3)}` : ''}`;
-  return { name, problem: { tag: 'failure', type: 'wrong-answer', message, text: input } };
+  const type = faultOf(example);
+  if (type === undefined) return { name };
+  const form = isWellFormed === false ? ', which has not the format that is asked for' : '';
+  const message = `expected ${gold}, got ${answer ?? 'nothing'}${score > 0 ? `, score ${score.toFixed(3)}` : ''}${form}`;
+  return { name, problem: { tag: 'failure', type, message, text: input } };
+}
+
+/** What is wrong with an answer that has a score: a wrong format is another matter than a wrong answer. */
+function faultOf({ score = 1, isWellFormed }: JudgedExample): string | undefined {
+  if (score < RIGHT) return 'wrong-answer';
+  return isWellFormed === false ? 'wrong-format' : undefined;
 }

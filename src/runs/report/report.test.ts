@@ -9,6 +9,7 @@ import { analyse, leaderFirst, points } from '../compare-analysis.ts';
 import { planOf } from '../compare-plan.ts';
 import type { StoredCell } from '../comparison-table.ts';
 import { parseConfig } from '../config.ts';
+import { nothingAsked } from '../ledger.ts';
 import { openStore } from '../store.ts';
 import { meanCurve, niceTicks } from './charts.ts';
 import { htmlPrompt, markdown, markdownPrompt } from './escape.ts';
@@ -60,6 +61,7 @@ function comparedOf(cells: readonly StoredCell[], seeds = 5): Compared {
   const methods = [...new Set(cells.map(({ method }) => method))];
   const examples = { train: 16, validation: 16, test: EXAMPLES };
   return {
+    ledger: nothingAsked,
     id: 'id',
     plan: planOf(loaded, { methods, seeds }),
     cells,

@@ -69,7 +69,7 @@ export async function writeReport(
     pairs,
     report: paths,
     ...(about.metric === undefined ? {} : { metric: about.metric }),
-    ...(ledger ? { ledger } : {}),
+    ledger,
   };
   return { analysis, result };
 }

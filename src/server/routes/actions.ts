@@ -111,7 +111,7 @@ export function ownRun(studio: Studio, id: string, set: readonly string[] = []):
   // As they come out: "task={metric: function}" says it, too.
   const changed = structuredClone(config) as unknown as Record<string, unknown>;
   for (const one of set) applySettings(changed, one);
-  refuseOwnCode(changed as Pick<Config, 'task'>);
+  refuseOwnCode(changed as Partial<Config>);
   return run;
 }
 

@@ -20,15 +20,21 @@ export const json = metric({
   summary: "Precision, recall or F1 over the fields of the gold answer's JSON object.",
   options: {
     measure: z
-      .enum(['f1', 'precision', 'recall'])
+      .enum(['f1', 'precision', 'recall', 'object'])
       .default('f1')
-      .describe('recall: fields that were found; precision: fields of the output that are right'),
+      .describe(
+        'recall: fields that were found; precision: fields of the output that are right; object: whether there is a JSON object at all',
+      ),
     exact: z
       .boolean()
       .default(false)
       .describe('Whether case, white space and "42" for 42 make a difference'),
   },
   open({ measure, exact }) {
+    // A check of the form alone has no gold answers.
+    if (measure === 'object') {
+      return eachAnswer('json', ({ output }) => (firstObject(output) === undefined ? 0 : 1));
+    }
     const fields = (text: string) => {
       const object = firstObject(text);
       return object === undefined ? undefined : fieldsOf(object, exact);

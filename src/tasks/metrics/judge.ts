@@ -8,6 +8,7 @@
  */
 import { z } from 'zod';
 import { ConfigError } from '../../errors.ts';
+import { apiReferenceSchema } from '../../providers/reference.ts';
 import { isFailure, type TextModel, type TextRequest } from '../../providers/text-model.ts';
 import { readJudgement } from './judgement.ts';
 import { type Answer, type MetricContext, metric } from './metric.ts';
@@ -17,9 +18,7 @@ const RUBRIC =
   'important parts are missing. 0: wrong, or no answer.';
 
 const options = {
-  model: z
-    .string()
-    .min(1)
+  model: apiReferenceSchema
     .optional()
     .describe('The LM that judges, named as taskLm is; not one that writes prompts or answers'),
   rubric: z.string().min(1).default(RUBRIC).describe('What 0, 10 and what is between them mean'),

@@ -33,6 +33,8 @@ export interface Metric {
    * @throws ConfigError
    */
   check?(golds: readonly string[], place: string): void;
+  /** Why the last score that is null is one, where that is known. */
+  lastFailure?(): string | undefined;
 }
 
 /** One vector a text. */
@@ -72,7 +74,7 @@ export function metric<Shape extends z.core.$ZodLooseShape>(
 export function eachAnswer(
   name: string,
   scoreOf: (answer: Answer) => number | null,
-  rest: Pick<Metric, 'check' | 'corpus'> = {},
+  rest: Pick<Metric, 'check' | 'corpus' | 'lastFailure'> = {},
 ): Metric {
   return {
     name,

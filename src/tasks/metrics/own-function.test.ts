@@ -46,12 +46,26 @@ describe('function', () => {
       'bad.mjs',
       'export default (o) => { if (!o) throw new Error("oops"); return 1; };',
     );
+    const differing = (...outputs: string[]) =>
+      outputs.map((output, i) => ({ output, golds: ['ab'], input: `${outputs.length} ${i}` }));
     expect(
-      (await metric.score(answers(...Array(9).fill(''), 'x', ...Array(6).fill('')))).at(-7),
+      (await metric.score(differing(...Array(9).fill(''), 'x', ...Array(6).fill('')))).at(-7),
     ).toBe(1);
-    await expect(metric.score(answers('', '', '', ''))).rejects.toThrow(
+    expect(metric.lastFailure!()).toBe('./bad.mjs threw: oops');
+    await expect(metric.score(differing('', '', '', ''))).rejects.toThrow(
       /^metric function: 10 examples in a row .* .\/bad.mjs threw: oops; correct the metric/,
     );
+  });
+
+  it('counts an answer once that is judged again', async () => {
+    const metric = await own(
+      'some.mjs',
+      'export default (o) => { if (!o) throw new Error("oops"); return 1; };',
+    );
+    const some = [0, 1, 2, 3].map((i) => ({ output: '', golds: ['ab'], input: `${i}` }));
+    for (let again = 0; again < 5; again++) {
+      expect(await metric.score(some)).toEqual([null, null, null, null]);
+    }
   });
 
   it('ends when the run does', async () => {

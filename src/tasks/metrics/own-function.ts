@@ -46,10 +46,11 @@ export const ownFunction = metric({
         for (const answer of answers) {
           signal?.throwIfAborted();
           const { score, reason } = await judgeOne(judge, answer);
-          scores.push(watch(score, reason && `${path} ${reason}`));
+          scores.push(watch.tell(answer, score, reason && `${path} ${reason}`));
         }
         return scores;
       },
+      lastFailure: watch.lastReason,
     };
   },
 });

@@ -35,17 +35,20 @@ export const regex = metric({
     const fixed = pattern === undefined ? undefined : compile(pattern, ignoreCase);
     const tests = cachedTests(ignoreCase);
     const watch = watchFailures('regex');
-    const judge = ({ output, golds }: Answer) => {
+    const judge = (answer: Answer) => {
+      const { output, golds } = answer;
       try {
         const all = fixed ? [fixed] : golds.map(tests);
-        return watch(all.some((test) => test(output)) ? 1 : 0);
+        return watch.tell(answer, all.some((test) => test(output)) ? 1 : 0);
       } catch (error) {
         if (!(error instanceof WeightsError)) throw error;
-        return watch(null, reworded(error));
+        return watch.tell(answer, null, reworded(error));
       }
     };
-    if (fixed) return eachAnswer('regex', judge);
+    const lastFailure = watch.lastReason;
+    if (fixed) return eachAnswer('regex', judge, { lastFailure });
     return eachAnswer('regex', judge, {
+      lastFailure,
       check: (golds, place) =>
         refuseGolds(golds, place, {
           name: 'regex',
