@@ -97,6 +97,20 @@ describe.skipIf(!canCompile)('a disk that fails (needs Linux and a C compiler)',
     });
   }, 120_000);
 
+  it.each([12, 24])(
+    'says so while a store is made, at write %i',
+    async (at) => {
+      writeFileSync(env.FAULT_CONTROL!, Int32Array.of(0, at, 28, 1));
+      const own = { ...env, WHETSTONE_HOME: join(task.folder, 'home', `new-${at}`) };
+      const ended = await whetstoneIn(task.folder, ['runs', 'list'], { env: own });
+      expect({ code: ended.code, line: last(ended) }).toMatchObject({
+        code: 1,
+        line: { kind: 'error', code: 'store', message: expect.stringMatching(/disk is full/) },
+      });
+    },
+    120_000,
+  );
+
   it('says so on the command line, with exit code 1', async () => {
     const args = ['optimize', 'tiny.yaml', ...set.flatMap((one) => ['--set', one])];
     writeFileSync(env.FAULT_CONTROL!, Int32Array.of(0, 40, 28, 1));

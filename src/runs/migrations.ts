@@ -149,7 +149,8 @@ export function migrate(database: Database, path: string, upTo = SCHEMA_VERSION)
       }
       database.exec('COMMIT');
     } catch (error) {
-      database.exec('ROLLBACK');
+      // SQLite has rolled back by itself after a full disk.
+      if (database.isTransaction) database.exec('ROLLBACK');
       throw error;
     }
   }
