@@ -202,7 +202,7 @@ export const comparisonDetail: z.ZodType<contract.ComparisonDetail> = z.strictOb
   curves: z.array(
     z.strictObject({
       method: z.string(),
-      points: z.array(z.strictObject({ evaluations: z.number(), score: z.number() })),
+      points: z.array(z.strictObject({ evaluations: z.number(), reward: z.number() })),
     }),
   ),
   verdict: z.array(z.string()),

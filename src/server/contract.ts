@@ -227,10 +227,10 @@ export interface ComparisonDetail extends ComparisonSummary {
     readonly p: number;
     readonly pAdjusted: number;
   }[];
-  /** Accuracy against evaluations: points a method. */
+  /** Best reward so far against evaluations: points a method. */
   readonly curves: readonly {
     readonly method: string;
-    readonly points: readonly { readonly evaluations: number; readonly score: number }[];
+    readonly points: readonly { readonly evaluations: number; readonly reward: number }[];
   }[];
   /** Plain words; names no winner inside the noise. */
   readonly verdict: readonly string[];

@@ -104,7 +104,10 @@ function episodeOf(episode: contract.Episode | undefined): contract.Episode | un
 }
 
 /** As the run said at its start; of one that came not so far, as its configuration has it. */
-function taskOf(queries: RunQueries, { id, config }: StoredRun): string {
+export function taskOf(
+  queries: RunQueries,
+  { id, config }: Pick<StoredRun, 'id' | 'config'>,
+): string {
   const [start] = queries.events(id, { kinds: ['start'], limit: 1 });
   if (start?.event.kind === 'start') return start.event.task;
   try {
