@@ -41,7 +41,7 @@ try {
     studio: async () => {
       const { benchStudio } = await import('./studio.ts');
       const events = Number(values.events);
-      print(await benchStudio(events, events / 10));
+      print(await benchStudio({ events, prompts: events / 10 }, values.folder));
     },
     'soft-prompt': async () => {
       const { benchSoftPrompt } = await import('./gradients.ts');

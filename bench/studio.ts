@@ -1,6 +1,8 @@
 /**
- * The studio over one very large run: how long the first answers take, and what memory the server has
- * at most. The store is made first, with texts as long as real ones; the studio is a process of its own.
+ * The studio over one very large run: how long the first answers take, when a browser has the run on its
+ * screen, how smoothly a chart moves, and what memory and processor time the server takes. The store is
+ * made first, with texts as long as real ones; the studio is a process of its own. With --folder the store
+ * is kept there and taken again the next time.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -12,32 +14,48 @@ import type { RunEvent } from '../src/runs/events.ts';
 import { sqliteDriver } from '../src/runs/sqlite.ts';
 import { openStore } from '../src/runs/store.ts';
 import { packageRoot } from '../src/util/package-root.ts';
+import { measurePage, type PageFigures } from './studio-page.ts';
 
-export interface StudioFigures {
-  readonly name: 'studio';
+interface Size {
   readonly events: number;
   readonly prompts: number;
+}
+
+export interface StudioFigures extends Size {
+  readonly name: 'studio';
+  /** In Chromium, before anything else was asked of the server; null where there is none on PATH. */
+  readonly page: PageFigures | null;
   /** Milliseconds of the first and of the second request to an address. */
   readonly ms: Readonly<Record<string, readonly [first: number, second: number]>>;
+  /** Bytes of the answers. */
+  readonly bytes: Readonly<Record<string, number>>;
   /** The run and its series, as a page asks for them first. */
   readonly firstDataMs: number;
+  /** Processor time of the server for one of each address; null where the system does not tell. */
+  readonly cpuMs: number | null;
   /** Of the server, at its most; null where the system does not tell. */
   readonly peakBytes: number | null;
 }
 
 const BATCH = 10_000;
 
-export async function benchStudio(events: number, prompts: number): Promise<StudioFigures> {
-  const home = await mkdtemp(join(tmpdir(), 'whetstone-bench-studio-'));
+export async function benchStudio(size: Size, folder?: string): Promise<StudioFigures> {
+  const home = folder ?? (await mkdtemp(join(tmpdir(), 'whetstone-bench-studio-')));
   try {
-    const run = await writeStore(home, events, prompts);
-    return await measure(home, run, { events, prompts });
+    return await measure(home, (await storedIn(home)) ?? (await writeStore(home, size)), size);
   } finally {
-    await rm(home, { recursive: true, force: true });
+    if (folder === undefined) await rm(home, { recursive: true, force: true });
   }
 }
 
-async function writeStore(home: string, events: number, prompts: number): Promise<string> {
+async function storedIn(home: string): Promise<string | undefined> {
+  const store = await openStore(home);
+  const [run] = store.listRuns({ limit: 1 });
+  store.close();
+  return run?.id;
+}
+
+async function writeStore(home: string, { events, prompts }: Size): Promise<string> {
   const store = await openStore(home);
   const config = { task: { data: 'rows.csv' }, folder: home };
   const run = store.createRun({ method: 'soft-q', config, seed: 1, versions: {}, hashes: {} });
@@ -90,11 +108,7 @@ function stepOf(step: number): RunEvent {
   };
 }
 
-async function measure(
-  home: string,
-  run: string,
-  size: { readonly events: number; readonly prompts: number },
-): Promise<StudioFigures> {
+async function measure(home: string, run: string, size: Size): Promise<StudioFigures> {
   const main = join(packageRoot(), 'dist', 'src', 'cli', 'main.js');
   const child = spawn(process.execPath, [main, 'studio', '--port', '0', '--no-open', '--json'], {
     env: { ...process.env, WHETSTONE_HOME: home },
@@ -106,12 +120,13 @@ async function measure(
     const visit = await fetch(url, { redirect: 'manual' });
     const cookie = visit.headers.get('set-cookie')!.split(';')[0]!;
     const origin = new URL(url).origin;
-    const time = async (path: string) => {
+    const page = await measurePage({ origin, cookie, run });
+    const ask = async (path: string) => {
       const before = performance.now();
       const response = await fetch(origin + path, { headers: { cookie } });
       const text = await response.text();
       if (!response.ok) throw new Error(`${path}: ${response.status} ${text.slice(0, 200)}`);
-      return Math.round(performance.now() - before);
+      return { ms: Math.round(performance.now() - before), bytes: Buffer.byteLength(text) };
     };
     const paths = {
       run: `/api/runs/${run}`,
@@ -123,23 +138,42 @@ async function measure(
       rareKinds: `/api/runs/${run}/log?limit=200&kinds=warning,result`,
     };
     const ms: Record<string, [number, number]> = {};
+    const bytes: Record<string, number> = {};
     for (const [name, path] of Object.entries(paths)) {
-      ms[name] = [await time(path), await time(path)];
+      const [first, second] = [await ask(path), await ask(path)];
+      ms[name] = [first.ms, second.ms];
+      bytes[name] = second.bytes;
     }
     // A person who looks around for a while.
-    for (let i = 0; i < 30; i++) for (const path of Object.values(paths)) await time(path);
-    const status = await readFile(`/proc/${child.pid}/status`, 'utf8').catch(() => '');
-    const peak = /VmHWM:\s+(\d+) kB/.exec(status)?.[1];
+    const before = await usedBy(child.pid!);
+    for (let i = 0; i < 30; i++) for (const path of Object.values(paths)) await ask(path);
+    const after = await usedBy(child.pid!);
     return {
       name: 'studio',
       ...size,
+      page,
       ms,
+      bytes,
       firstDataMs: ms.run![0] + ms.series![0],
-      peakBytes: peak === undefined ? null : 1024 * Number(peak),
+      cpuMs: before && after ? Math.round((after.cpuMs - before.cpuMs) / 30) : null,
+      peakBytes: after?.peakBytes ?? null,
     };
   } finally {
     const ended = once(child, 'exit');
     child.kill('SIGTERM');
     await ended;
+  }
+}
+
+/** What the system counted of a process; its clock ticks a hundred times a second. */
+async function usedBy(pid: number): Promise<{ cpuMs: number; peakBytes: number } | undefined> {
+  try {
+    const status = await readFile(`/proc/${pid}/status`, 'utf8');
+    const stat = await readFile(`/proc/${pid}/stat`, 'utf8');
+    const [user, system] = stat.slice(stat.lastIndexOf(')')).split(' ').slice(12, 14);
+    const peak = /VmHWM:\s+(\d+) kB/.exec(status)![1];
+    return { cpuMs: 10 * (Number(user) + Number(system)), peakBytes: 1024 * Number(peak) };
+  } catch {
+    return undefined;
   }
 }

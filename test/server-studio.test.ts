@@ -96,9 +96,10 @@ describe('a run that the studio started', () => {
       '/api/runs/:id/series',
       `/api/runs/${run}/series?points=5`,
     );
-    expect(series.step.length).toBeLessThanOrEqual(5);
-    expect(series.columns.reward).toHaveLength(series.step.length);
-    expect(series.steps).toBeGreaterThanOrEqual(series.step.length);
+    const { step, value } = series.measures.reward!;
+    expect(step.length).toBeLessThanOrEqual(5);
+    expect(value).toHaveLength(step.length);
+    expect(series.steps).toBeGreaterThanOrEqual(step.length);
     const log = await held<contract.Page<contract.LogEntry>>(
       'get',
       '/api/runs/:id/log',

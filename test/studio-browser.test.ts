@@ -3,12 +3,12 @@
  * skipped where no Chromium is on PATH; .ci/run installs one.
  */
 import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import type { Browser, BrowserContext, Page } from 'playwright-core';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { OptimizeResult, RunEvent } from '../src/runs/events.ts';
 import { openStore } from '../src/runs/store.ts';
-import { AUDIT } from './support/audit.ts';
+import { AUDIT, FOCUS } from './support/audit.ts';
 import { findChromium, launchChromium } from './support/browser.ts';
 import { payloads } from './support/payloads.ts';
 import { type StudioProcess, startStudio } from './support/studio.ts';
@@ -74,6 +74,11 @@ describe.skipIf(chromium === undefined)(
     };
     const state = (name: string) =>
       page.locator('.page-head .state', { hasText: name }).waitFor({ timeout: LONG });
+    const runsHere = async () => {
+      const runs = await page.evaluate(`fetch('/api/runs').then((r) => r.json())`);
+      return (runs as { items: { id: string }[] }).items.map(({ id }) => id);
+    };
+    const newestRun = async () => (await runsHere())[0]!;
     /** The settings of a run of many short steps. */
     const settings = (method: object, budget: object) =>
       JSON.stringify({ ...JSON.parse(yaml), method, budget }, null, 2);
@@ -163,6 +168,59 @@ describe.skipIf(chromium === undefined)(
       await page.getByRole('button', { name: 'Close' }).click();
     });
 
+    it('branches off from a step with another option, which says what cannot be and then ends', {
+      timeout: 3 * LONG,
+    }, async () => {
+      const parent = page.url().split('/').at(-1)!;
+      const asked = Number((await fact('Answers asked for'))!.replaceAll(',', ''));
+      await page.getByRole('button', { name: 'Branch …' }).click();
+      const dialog = page.getByRole('dialog', { name: 'Branch off' });
+      await dialog
+        .getByLabel('Settings to change, one a line')
+        .fill(`method.archiveSize=4\nbudget.evaluations=${asked + 1500}`);
+      await dialog.getByLabel('From step').fill('1');
+      await dialog.getByRole('button', { name: 'Start the branch' }).click();
+      const refusal = await dialog.getByRole('alert').textContent();
+      const kept = /is kept after step (?:\d+, )*(\d+)/.exec(refusal!)![1]!;
+      // The browser says of every refusal that it was one.
+      expect(wrong.splice(0)).toEqual([expect.stringContaining('status of 400')]);
+      await dialog.getByLabel('From step').fill(kept);
+      await dialog.getByRole('button', { name: 'Start the branch' }).click();
+      await dialog.waitFor({ state: 'detached' });
+      await page.waitForURL((url) => /#\/runs\/./.test(url.hash) && !url.hash.endsWith(parent));
+      await page.getByRole('link', { name: parent }).waitFor();
+      await state('Done');
+      expect(Number(await fact('Step'))).toBeGreaterThan(Number(kept));
+      await page.getByText('As YAML').click();
+      const settled = page.getByRole('region', { name: 'Configuration as YAML' });
+      expect(await settled.textContent()).toContain('archiveSize: 4');
+    });
+
+    it('deletes a run once that is confirmed: from the list and from the store', {
+      timeout: 2 * LONG,
+    }, async () => {
+      const id = page.url().split('/').at(-1)!;
+      const parent = await page.locator('.under-head a').textContent();
+      const dialog = page.getByRole('dialog', { name: 'Delete this run?' });
+      const isStored = async () => {
+        const store = await openStore();
+        const found = store.queries.findRun(id);
+        store.close();
+        return found !== undefined;
+      };
+      await page.getByRole('button', { name: 'Delete …' }).click();
+      await dialog.getByRole('button', { name: 'Keep it' }).click();
+      await dialog.waitFor({ state: 'detached' });
+      expect(await isStored()).toBe(true);
+      await page.getByRole('button', { name: 'Delete …' }).click();
+      await dialog.getByRole('button', { name: 'Delete for good' }).click();
+      await page.waitForURL(/#\/runs$/);
+      await page.locator(`.run-link[href*="${parent}"]`).first().waitFor();
+      expect(await page.locator(`a[href*="${id}"]`).count()).toBe(0);
+      expect(await isStored()).toBe(false);
+      await open(`#/runs/${parent}`);
+    });
+
     it('answers in the playground, beside gold', { timeout: LONG }, async () => {
       await page.getByRole('link', { name: 'Try it' }).click();
       await page.getByLabel('Second prompt, to compare').fill('it was');
@@ -200,6 +258,10 @@ describe.skipIf(chromium === undefined)(
       await page.waitForURL(/#\/compare\/./);
       await page.getByText('4 of 4 done').waitFor({ timeout: 2 * LONG });
       await page.getByRole('heading', { name: 'Verdict' }).waitFor();
+      expect(await page.locator('h1').textContent()).toBe(basename(task.folder));
+      await page
+        .getByRole('img', { name: /Best reward against budget: .*random reaches/ })
+        .waitFor();
       await page
         .getByRole('img', { name: /manual \d/ })
         .first()
@@ -264,8 +326,7 @@ describe.skipIf(chromium === undefined)(
       timeout: 2 * LONG,
     }, async () => {
       const problems: string[] = [];
-      const runs = await page.evaluate(`fetch('/api/runs').then((r) => r.json())`);
-      const [last, before] = (runs as { items: { id: string }[] }).items.map(({ id }) => id);
+      const [last, before] = await runsHere();
       const comparisons = await page.evaluate(`fetch('/api/comparisons').then((r) => r.json())`);
       const comparison = (comparisons as { items: { id: string }[] }).items[0]!.id;
       const places = ['runs', `runs/${last}`, `diff/${last}/${before}`, 'compare', `compare/${comparison}`, 'playground', 'new', 'models', 'data']; // biome-ignore format: one list
@@ -273,6 +334,11 @@ describe.skipIf(chromium === undefined)(
         await page.setViewportSize({ width, height: 900 });
         for (const place of places) {
           await open(`#/${place}`);
+          await page.waitForTimeout(200);
+          // What is folded away is audited as well.
+          await page.evaluate(
+            `document.querySelectorAll('details').forEach((d) => { d.open = true; })`,
+          );
           await page.waitForTimeout(200);
           for (const colours of ['dark', 'light']) {
             await page.getByLabel('Colours').selectOption(colours);
@@ -283,6 +349,46 @@ describe.skipIf(chromium === undefined)(
       }
       await page.setViewportSize({ width: 1280, height: 900 });
       expect(problems).toEqual([]);
+    });
+
+    it('names what its dialogs hold, at both widths', { timeout: LONG }, async () => {
+      const problems: string[] = [];
+      for (const width of [1280, 390]) {
+        await page.setViewportSize({ width, height: 900 });
+        await open(`#/runs/${await newestRun()}`);
+        for (const name of ['Branch …', 'Export …', 'Delete …', 'Keyboard shortcuts']) {
+          await page.getByRole('button', { name }).click();
+          await page.getByRole('dialog').waitFor();
+          const found = (await page.evaluate(AUDIT)) as string[];
+          problems.push(...found.map((problem) => `${name} ${width}: ${problem}`));
+          await page.keyboard.press('Escape');
+          await page.getByRole('dialog').waitFor({ state: 'detached' });
+        }
+      }
+      await page.setViewportSize({ width: 1280, height: 900 });
+      expect(problems).toEqual([]);
+    });
+
+    it('shows where the focus is, wherever Tab leads', { timeout: 2 * LONG }, async () => {
+      const problems = new Set<string>();
+      const run = await newestRun();
+      for (const place of [
+        'runs',
+        `runs/${run}`,
+        'compare',
+        'playground',
+        'new',
+        'models',
+        'data',
+      ]) {
+        await open(`#/${place}`);
+        for (let i = 0; i < 40; i++) {
+          await page.keyboard.press('Tab');
+          const problem = await page.evaluate(FOCUS);
+          if (problem !== '') problems.add(`${place}: ${problem}`);
+        }
+      }
+      expect([...problems]).toEqual([]);
     });
 
     it('would notice a control without a name, faint text and a page too wide', async () => {

@@ -119,6 +119,15 @@ const MIGRATIONS: readonly string[] = [
   CREATE INDEX checkpoints_blob ON checkpoints (sha256);
   CREATE INDEX cells_run ON cells (run);
   `,
+  `
+  CREATE TABLE series (       -- what 32 * 2^level events in a row measured: least and greatest
+    run TEXT NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
+    level INTEGER NOT NULL,
+    place INTEGER NOT NULL,   -- 0 is the stretch that begins with event 1
+    data TEXT NOT NULL,       -- JSON: steps, and of each measure where it stood and what it was
+    PRIMARY KEY (run, level, place)
+  ) STRICT, WITHOUT ROWID;
+  `,
 ];
 
 /** Version of the schema that this program writes. */

@@ -16,6 +16,7 @@ import {
   storedText,
   toRun,
 } from './rows.ts';
+import { copySeries, sumUp } from './series-table.ts';
 import type { Database } from './sqlite.ts';
 import type { EventsOptions, RunEnd } from './store.ts';
 
@@ -60,6 +61,7 @@ export function insertEvents(database: Database, run: string, events: readonly R
   const insert = database.prepare('INSERT INTO events VALUES (?, ?, ?, ?, ?)');
   const now = Date.now();
   for (const event of events) insert.run(run, ++seq, now, event.kind, JSON.stringify(event));
+  sumUp(database, run, seq);
 }
 
 export function insertPrompt(database: Database, run: string, prompt: StoredPrompt): void {
@@ -206,6 +208,7 @@ export function copy(
        FROM events WHERE run = ? AND seq <= ?`,
     )
     .run(id, id, from, upTo.eventSeq);
+  copySeries(database, from, id, upTo.eventSeq);
   database
     .prepare('INSERT INTO journal SELECT ?, seq, key, data FROM journal WHERE run = ? AND seq <= ?')
     .run(id, from, upTo.journalSeq);

@@ -4,14 +4,24 @@
  *
  * Steps are found by seeking, not by scanning: the events of one kind lie in the order of their
  * sequence numbers (index `events_kind`), so that "the first step at or after a number" costs one
- * descent. A thinned series is the steps at evenly spaced numbers, each as it was recorded: nothing is
- * averaged, and a peak between two of them is not shown. The order in which prompts became the best is
- * found by halving: between two steps with the same best prompt it did not change.
+ * descent. A series comes from what was summed up as it was written (series-table.ts). The order in which
+ * prompts became the best is found by halving: between two steps with the same best prompt it did not
+ * change.
  */
 import { hostname } from 'node:os';
 import type { RunEvent, StepEvent } from './events.ts';
-import type { EventRow, PromptRow, RunRow, StoredEvent, StoredPrompt, StoredRun } from './rows.ts';
+import type { EventRow, RunRow, StoredEvent, StoredPrompt, StoredRun } from './rows.ts';
 import { toEvent, toPrompt, toRun } from './rows.ts';
+import { selectPrompts } from './run-table.ts';
+import {
+  joined,
+  readMeasured,
+  readSummaries,
+  readWhole,
+  type Summary,
+  summaryOf,
+  thinnedSummary,
+} from './series-table.ts';
 import type { Database } from './sqlite.ts';
 
 export interface EventQuery {
@@ -43,7 +53,8 @@ export interface RunQueries {
   ): Extract<RunEvent, { kind: K }>[];
   /** So many steps at most, evenly spaced, the first and the last among them. */
   steps(run: string, points: number): StepEvent[];
-  countSteps(run: string): number;
+  /** Least and greatest values of all that was measured, at most so many places of each measure. */
+  series(run: string, points: number): Summary;
   /** Steps at which another prompt became the best; the latest, where there are more than `limit`. */
   lineage(run: string, limit: number): StepEvent[];
   /** Best reward first. */
@@ -99,9 +110,40 @@ export function createRunQueries(database: Database, read: <T>(work: () => T) =>
   const stepAt = (row: EventRow | undefined): StepAt | undefined =>
     row && { seq: row.seq, event: toEvent(row).event as StepEvent };
   const stepFrom = (run: string, from: number) =>
-    stepAt(ofKind(run, 'step', { from, order: 'ASC', limit: 1 })[0]);
+    stepAt(
+      one<EventRow>(
+        `SELECT seq, time, data FROM events INDEXED BY events_kind
+         WHERE run = ? AND kind = 'step' AND seq >= ? ORDER BY seq LIMIT 1`,
+        run,
+        from,
+      ),
+    );
   const lastStep = (run: string) => stepAt(ofKind(run, 'step', { order: 'DESC', limit: 1 })[0]);
-  const counted = new Map<string, { upTo: number; steps: number }>();
+  const steps = (run: string, points: number, from = 0): StepEvent[] => {
+    const [first, last] = [stepFrom(run, from), lastStep(run)];
+    if (!first || !last) return [];
+    const out = [first];
+    const stride = (last.seq - first.seq) / Math.max(1, points - 1);
+    for (let i = 1; i < points - 1; i++) {
+      const wanted = Math.ceil(first.seq + i * stride);
+      if (wanted <= out.at(-1)!.seq) continue;
+      const next = stepFrom(run, wanted);
+      if (!next || next.seq >= last.seq) break;
+      out.push(next);
+    }
+    if (points > 1 && last.seq > first.seq) out.push(last);
+    return out.map(({ event }) => event);
+  };
+  /** Of a stretch that was not summed up: evenly spaced steps. */
+  const spaced = (run: string, points: number, after: number): Summary => ({
+    ...summaryOf(steps(run, points, after + 1)),
+    steps: count(
+      `SELECT count(*) AS n FROM events WHERE run = ? AND kind = 'step' AND seq > ?`,
+      run,
+      after,
+    ),
+  });
+  const lastSeq = (run: string) => count('SELECT max(seq) AS n FROM events WHERE run = ?', run);
 
   return {
     listRuns: ({ limit, before }) => {
@@ -137,41 +179,24 @@ export function createRunQueries(database: Database, read: <T>(work: () => T) =>
       const inOrder = rows.sort((a, b) => a.seq - b.seq);
       return inOrder.slice(0, limit).map(toEvent);
     },
-    lastSeq: (run) => count('SELECT max(seq) AS n FROM events WHERE run = ?', run),
+    lastSeq,
     lastEvents: <K extends RunEvent['kind']>(run: string, kind: K, limit: number) =>
       ofKind(run, kind, { order: 'DESC', limit }).map(
         (row) => toEvent(row).event as Extract<RunEvent, { kind: K }>,
       ),
-    steps(run, points) {
-      const [first, last] = [stepFrom(run, 0), lastStep(run)];
-      if (!first || !last) return [];
-      const out = [first];
-      const stride = (last.seq - first.seq) / Math.max(1, points - 1);
-      for (let i = 1; i < points - 1; i++) {
-        const wanted = Math.ceil(first.seq + i * stride);
-        if (wanted <= out.at(-1)!.seq) continue;
-        const next = stepFrom(run, wanted);
-        if (!next || next.seq >= last.seq) break;
-        out.push(next);
-      }
-      if (points > 1 && last.seq > first.seq) out.push(last);
-      return out.map(({ event }) => event);
-    },
-    countSteps(run) {
-      const before = counted.get(run) ?? { upTo: 0, steps: 0 };
-      const last = lastStep(run)?.seq ?? 0;
-      // What is cut off a run, as where it goes on from an earlier step, is counted anew.
-      const known = last >= before.upTo ? before : { upTo: 0, steps: 0 };
-      const more = count(
-        `SELECT count(*) AS n FROM events WHERE run = ? AND kind = 'step' AND seq > ? AND seq <= ?`,
-        run,
-        known.upTo,
-        last,
+    steps: (run, points) => steps(run, points),
+    series(run, points) {
+      const end = lastSeq(run);
+      const { summaries, upTo } = read(() =>
+        readSummaries(database, run, { lastSeq: end, points }),
       );
-      const now = { upTo: last, steps: known.steps + more };
-      if (counted.size > 1000) counted.clear();
-      counted.set(run, now);
-      return now.steps;
+      const start = summaryOf(upTo > 0 ? steps(run, 1) : []);
+      const isShort = end - upTo <= readWhole(points);
+      const rest = isShort
+        ? read(() => readMeasured(database, run, [upTo, end]))
+        : spaced(run, points, upTo);
+      // The first step is shown, and counted with its stretch.
+      return thinnedSummary(joined([{ ...start, steps: 0 }, ...summaries, rest]), points);
     },
     lineage(run, limit) {
       const [first, last] = [stepFrom(run, 0), lastStep(run)];
@@ -179,13 +204,8 @@ export function createRunQueries(database: Database, read: <T>(work: () => T) =>
       return changesOf(first, last, { limit, from: (seq) => stepFrom(run, seq) });
     },
     prompts: (run, { limit, offset }) =>
-      all<PromptRow>(
-        // No reward sorts as the lowest.
-        'SELECT * FROM prompts WHERE run = ? ORDER BY reward DESC, text LIMIT ? OFFSET ?',
-        run,
-        limit,
-        offset,
-      ).map(toPrompt),
+      // No reward sorts as the lowest.
+      read(() => selectPrompts(database, run, { limit, offset }).map(toPrompt)),
     countPrompts: (run) => count('SELECT count(*) AS n FROM prompts WHERE run = ?', run),
     comparisonOfProcess: (pid, since) =>
       one<{ comparison: string }>(

@@ -114,9 +114,10 @@ export const runDetail: z.ZodType<contract.RunDetail> = z.strictObject({
 });
 
 export const series: z.ZodType<contract.Series> = z.strictObject({
-  step: z.array(z.number()),
-  columns: z.record(z.string(), z.array(z.number().nullable())),
-  validation: z.array(z.strictObject({ step: z.number().nullable(), score: z.number() })),
+  measures: z.record(
+    z.string(),
+    z.strictObject({ step: z.array(z.number()), value: z.array(z.number()) }),
+  ),
   steps: count,
 });
 
@@ -201,7 +202,7 @@ export const comparisonDetail: z.ZodType<contract.ComparisonDetail> = z.strictOb
   curves: z.array(
     z.strictObject({
       method: z.string(),
-      points: z.array(z.strictObject({ evaluations: z.number(), score: z.number() })),
+      points: z.array(z.strictObject({ evaluations: z.number(), reward: z.number() })),
     }),
   ),
   verdict: z.array(z.string()),

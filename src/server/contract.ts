@@ -7,7 +7,7 @@
  *   GET  /api/runs?limit&before       Page<RunSummary>      newest first; `before` is a run's id
  *   POST /api/runs                    NewRun → Started      starts a process of its own
  *   GET  /api/runs/:id                RunDetail
- *   GET  /api/runs/:id/series?points  Series                thinned to so many points
+ *   GET  /api/runs/:id/series?points  Series                so many points of each measure
  *   GET  /api/runs/:id/log?after&limit&kinds  Page<LogEntry>  oldest first after a sequence number
  *   GET  /api/runs/:id/stream         server-sent events: `event: run`, `id:` the sequence number, data a
  *                                     LogEntry; `event: state`, data a RunState. Last-Event-ID resumes.
@@ -143,15 +143,14 @@ export interface ResultRow {
 }
 
 export interface Series {
-  /** Steps; each column has one value a step, null where a step has none. */
-  readonly step: readonly number[];
   /**
-   * By stable name: reward, bestReward, entropy, promptsPerSecond, evaluations, spent, and what the
-   * method measured beside them (kl, drift, loss …).
+   * By stable name: reward, bestReward, entropy, promptsPerSecond, evaluations, spent, what the method
+   * measured beside them (kl, drift, loss …), and `validation`, the score of looks at that split. Of a
+   * long run the least and the greatest values stand, at the steps at which they were measured.
    */
-  readonly columns: Readonly<Record<string, readonly (number | null)[]>>;
-  /** Looks at the validation split. */
-  readonly validation: readonly { readonly step: number | null; readonly score: number }[];
+  readonly measures: Readonly<
+    Record<string, { readonly step: readonly number[]; readonly value: readonly number[] }>
+  >;
   /** Steps in all, before thinning. */
   readonly steps: number;
 }
@@ -228,10 +227,10 @@ export interface ComparisonDetail extends ComparisonSummary {
     readonly p: number;
     readonly pAdjusted: number;
   }[];
-  /** Accuracy against evaluations: points a method. */
+  /** Best reward so far against evaluations: points a method. */
   readonly curves: readonly {
     readonly method: string;
-    readonly points: readonly { readonly evaluations: number; readonly score: number }[];
+    readonly points: readonly { readonly evaluations: number; readonly reward: number }[];
   }[];
   /** Plain words; names no winner inside the noise. */
   readonly verdict: readonly string[];

@@ -1,6 +1,5 @@
-/** What the studio shows of a run, out of the store: a line of the list, the whole of one, its series. */
+/** What the studio shows of a run, out of the store: a line of the list, the whole of one. */
 import { stringify } from 'yaml';
-import type { StepEvent, ValidationEvent } from '../runs/events.ts';
 import type { StoredPrompt, StoredRun } from '../runs/store.ts';
 import type { RunQueries } from '../runs/store-queries.ts';
 import { taskName } from '../tasks/split-files.ts';
@@ -13,8 +12,6 @@ const MAX_LINEAGE = 100;
 const MAX_WARNINGS = 200;
 /** Steps that are looked through for the last episode. */
 const EPISODE_STEPS = 20;
-/** Columns of a series; a method measures a few dozen at most. */
-const MAX_COLUMNS = 64;
 
 export function summaryOf(queries: RunQueries, run: StoredRun): contract.RunSummary {
   const [step] = queries.lastEvents(run.id, 'step', 1);
@@ -83,43 +80,6 @@ export function detailOf(queries: RunQueries, run: StoredRun): contract.RunDetai
   });
 }
 
-/** Evenly spaced steps as columns; looks at the validation split come all, up to as many. */
-export function seriesOf(queries: RunQueries, run: string, points: number): contract.Series {
-  const steps = queries.steps(run, points);
-  const rows = steps.map(valuesOf);
-  const names = [...new Set(rows.flatMap((row) => Object.keys(row)))].slice(0, MAX_COLUMNS);
-  const columns = names.map((name) => [name, rows.map((row) => row[name] ?? null)]);
-  const validation = queries.lastEvents(run, 'validation', points);
-  return {
-    step: steps.map(({ step }) => step),
-    columns: Object.fromEntries(columns),
-    validation: validation.map(({ step, validation: { score } }: ValidationEvent) => ({
-      step: step ?? null,
-      score,
-    })),
-    steps: queries.countSteps(run),
-  };
-}
-
-/** All that a step measured, by stable names. */
-function valuesOf(event: StepEvent): Record<string, number | null> {
-  const { reward, bestReward, entropy, promptsPerSecond, evaluations, spent, fluency } = event;
-  const given: Record<string, unknown> = {
-    reward,
-    bestReward,
-    entropy,
-    promptsPerSecond,
-    evaluations,
-    spent,
-    ...(fluency ? { perplexity: fluency.perplexity, taskReward: fluency.taskReward } : {}),
-    ...event.quantities,
-  };
-  const numbers = Object.entries(given).filter(([, value]) => value !== undefined);
-  return Object.fromEntries(
-    numbers.map(([name, value]) => [name, typeof value === 'number' ? value : null]),
-  );
-}
-
 export function promptRowOf({ text, reward, scores }: StoredPrompt): contract.PromptRow {
   return defined({
     text,
@@ -144,7 +104,10 @@ function episodeOf(episode: contract.Episode | undefined): contract.Episode | un
 }
 
 /** As the run said at its start; of one that came not so far, as its configuration has it. */
-function taskOf(queries: RunQueries, { id, config }: StoredRun): string {
+export function taskOf(
+  queries: RunQueries,
+  { id, config }: Pick<StoredRun, 'id' | 'config'>,
+): string {
   const [start] = queries.events(id, { kinds: ['start'], limit: 1 });
   if (start?.event.kind === 'start') return start.event.task;
   try {

@@ -5,12 +5,10 @@
  * sees holds no connection, of which a browser has few, and catches up when it is seen again.
  */
 import { useCallback, useEffect, useRef, useState } from 'react';
-import type { Episode, LogEntry, RunDetail, RunState, Series } from '../../src/server/contract.ts';
+import type { Episode, LogEntry, RunDetail, RunState } from '../../src/server/contract.ts';
 import { api } from './api.ts';
-import { append, type Track, thin, trackOf, valuesOf } from './thin.ts';
+import { append, POINTS, type Track, valuesOf } from './thin.ts';
 
-/** Points of a chart; twice as many are let grow before they are thinned again. */
-const POINTS = 800;
 /** After which a stream that was refused is asked for again. */
 const AGAIN_MS = 5000;
 
@@ -19,7 +17,6 @@ export type Connection = 'connecting' | 'live' | 'lost';
 export interface LiveRun {
   readonly detail: RunDetail;
   readonly track: Track;
-  readonly validation: Series['validation'];
   /** Number of the last event. */
   readonly lastSeq: number;
 }
@@ -98,8 +95,7 @@ export function useLiveRun(id: string): Live {
       ([detail, series]) => {
         if (abort.signal.aborted) return;
         setError(undefined);
-        const { validation } = series;
-        setRun({ detail, track: trackOf(series), validation, lastSeq: detail.lastSeq });
+        setRun({ detail, track: series.measures, lastSeq: detail.lastSeq });
         ({ lastSeq, state } = detail);
         follow();
       },
@@ -125,12 +121,8 @@ export function withEntry(run: LiveRun, { seq, event }: LogEntry): LiveRun {
       return withStep(next, event);
     case 'validation': {
       const { validation, step } = event as { validation?: { score: number }; step?: number };
-      const at = step ?? run.track.step.at(-1) ?? null;
-      if (!validation) return next;
-      return {
-        ...next,
-        validation: [...run.validation, { step: at, score: validation.score }],
-      };
+      if (!validation || step === undefined) return next;
+      return { ...next, track: append(run.track, step, { validation: validation.score }) };
     }
     case 'warning':
       return {
@@ -144,8 +136,7 @@ export function withEntry(run: LiveRun, { seq, event }: LogEntry): LiveRun {
 
 function withStep(run: LiveRun, event: LogEntry['event']): LiveRun {
   const step = Number(event.step);
-  const grown = append(run.track, step, valuesOf(event));
-  const track = grown.step.length > 2 * POINTS ? thin(grown, POINTS) : grown;
+  const track = append(run.track, step, valuesOf(event));
   const prompt = event.bestPrompt as string | undefined;
   const reward = event.bestReward as number | undefined;
   const { lineage } = run.detail;

@@ -1,12 +1,12 @@
 /** The page's parts that need no browser: texts, numbers, addresses, thinning, differences. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { pan, zoom } from './charts/viewport.ts';
+import { createViewport, pan, zoom } from './charts/viewport.ts';
 import { kinship, wordDiff } from './diff.ts';
 import { ago, bytes, duration, number, pValue } from './format.ts';
 import { type LiveRun, withEntry } from './live.ts';
 import { hrefOf, parseRoute } from './router.ts';
-import { append, type Track, thin, valuesOf } from './thin.ts';
+import { append, type Measured, type Track, thin, valuesOf } from './thin.ts';
 import { pieces, plain } from './visible.ts';
 import { sentence } from './words.ts';
 
@@ -42,40 +42,50 @@ describe('addresses', () => {
 });
 
 describe('thinning', () => {
-  const long = (length: number): Track => ({
+  const long = (length: number): Measured => ({
     step: Array.from({ length }, (_, i) => i + 1),
-    columns: {
-      reward: Array.from({ length }, (_, i) => (i === 777 ? 99 : i === 123 ? -99 : i % 7)),
-    },
+    value: Array.from({ length }, (_, i) => (i === 777 ? 99 : i === 123 ? -99 : i % 7)),
   });
 
   it('keeps within the bound, with the ends and the peaks', () => {
-    const thinned = thin(long(10_000), 100);
-    expect(thinned.step.length).toBeLessThanOrEqual(100);
-    expect(thinned.step.at(0)).toBe(1);
-    expect(thinned.step.at(-1)).toBe(10_000);
-    expect(thinned.columns.reward).toContain(99);
-    expect(thinned.columns.reward).toContain(-99);
+    const { step, value } = thin(long(10_000), 100);
+    expect(step.length).toBeLessThanOrEqual(100);
+    expect(step.at(0)).toBe(1);
+    expect(step.at(-1)).toBe(10_000);
+    expect(step[value.indexOf(99)]).toBe(778);
+    expect(step[value.indexOf(-99)]).toBe(124);
   });
 
-  it('keeps columns as long as steps, in order, for any length and gaps', () => {
-    const column = fc.array(fc.option(fc.float({ noNaN: true })), { maxLength: 300 });
+  it('keeps values at their steps, in order, for any length', () => {
+    const values = fc.array(fc.float({ noNaN: true }), { maxLength: 300 });
     fc.assert(
-      fc.property(column, fc.integer({ min: 4, max: 60 }), (reward, points) => {
-        const step = reward.map((_, i) => i);
-        const thinned = thin({ step, columns: { reward } }, points);
-        expect(thinned.columns.reward).toEqual(thinned.step.map((i) => reward[i]));
-        expect(thinned.step).toEqual([...thinned.step].sort((a, b) => a - b));
-        expect(thinned.step.length).toBeLessThanOrEqual(points);
+      fc.property(values, fc.integer({ min: 4, max: 60 }), (given, points) => {
+        const { step, value } = thin({ step: given.map((_, i) => i), value: given }, points);
+        expect(value).toEqual(step.map((i) => given[i]));
+        expect(step).toEqual([...step].sort((a, b) => a - b));
+        expect(step.length).toBeLessThanOrEqual(points);
       }),
     );
   });
 
-  it('appends a column that appears late with gaps before it, and no step twice', () => {
-    const one = append({ step: [], columns: {} }, 1, { reward: 1 });
+  it('appends a measure that appears late at its own steps, and no step twice', () => {
+    const one = append({}, 1, { reward: 1 });
     const two = append(one, 2, { reward: 2, kl: 0.5 });
-    expect(two).toEqual({ step: [1, 2], columns: { reward: [1, 2], kl: [null, 0.5] } });
+    expect(two).toEqual({
+      reward: { step: [1, 2], value: [1, 2] },
+      kl: { step: [2], value: [0.5] },
+    });
     expect(append(two, 2, { reward: 9 })).toBe(two);
+  });
+
+  it('keeps what grows within twice the bound, each measure with its own peak', () => {
+    let track: Track = {};
+    for (let at = 1; at <= 3000; at++) {
+      track = append(track, at, { reward: at === 500 ? 9 : 0, loss: at === 700 ? -9 : 0 });
+    }
+    for (const { step } of Object.values(track)) expect(step.length).toBeLessThanOrEqual(1600);
+    expect(track.reward!.value).toContain(9);
+    expect(track.loss!.value).toContain(-9);
   });
 
   it('reads the numbers of a step event under their stable names', () => {
@@ -93,8 +103,7 @@ describe('thinning', () => {
 describe('a run as it goes', () => {
   const start = {
     detail: { lineage: [], warnings: [] },
-    track: { step: [], columns: {} },
-    validation: [],
+    track: {},
     lastSeq: 5,
   } as unknown as LiveRun;
   const step = (seq: number, at: number, bestPrompt: string) => ({
@@ -106,7 +115,7 @@ describe('a run as it goes', () => {
   it('takes events once, in order, and grows the lineage only when another prompt is best', () => {
     const entries = [step(6, 1, 'a'), step(7, 2, 'a'), step(7, 2, 'a'), step(8, 3, 'b')];
     const { track, detail, lastSeq } = entries.reduce(withEntry, start);
-    expect(track.step).toEqual([1, 2, 3]);
+    expect(track.reward!.step).toEqual([1, 2, 3]);
     expect(detail.lineage.map(({ prompt }) => prompt)).toEqual(['a', 'b']);
     expect(lastSeq).toBe(8);
     expect(withEntry(start, step(5, 1, 'old'))).toBe(start);
@@ -139,6 +148,38 @@ describe('differences', () => {
     ).toBe('It is the food.');
     expect(kinship('It was the food', 'it is the food.')).toBe(0.75);
     expect(kinship('', '')).toBe(0);
+  });
+});
+
+describe('charts that move together', () => {
+  it('draw the one under the hand in every frame, the others in turn, and all at last', () => {
+    const frames: (() => void)[] = [];
+    const viewport = createViewport((work) => frames.push(work));
+    const next = () => frames.shift()?.();
+    const drawn: string[] = [];
+    const chart = (name: string) => () => void drawn.push(`${name} ${viewport.stretch}`);
+    const [a, b, c] = [chart('a'), chart('b'), chart('c')];
+    for (const one of [a, b, c]) viewport.subscribe(one);
+    viewport.show([0, 1], b);
+    viewport.show([1, 2], b);
+    next();
+    expect(drawn.splice(0)).toEqual(['b 1,2', 'a 1,2']);
+    viewport.show([2, 3], b);
+    next();
+    expect(drawn.splice(0)).toEqual(['b 2,3', 'c 2,3']);
+    while (frames.length > 0) next();
+    expect(drawn).toEqual(['a 2,3']);
+  });
+
+  it('draw no more once they are gone', () => {
+    const frames: (() => void)[] = [];
+    const viewport = createViewport((work) => frames.push(work));
+    let drawn = 0;
+    const leave = viewport.subscribe(() => drawn++);
+    viewport.show([0, 1]);
+    leave();
+    while (frames.length > 0) frames.shift()!();
+    expect(drawn).toBe(0);
   });
 });
 

@@ -21,6 +21,9 @@ export const AUDIT = `(() => {
     const isNamed = e.getAttribute('role') === 'img' && e.getAttribute('aria-label');
     if (!isNamed && !e.closest('[aria-hidden="true"]')) problems.push('unnamed picture: ' + where(e.parentElement));
   }
+  for (const e of document.querySelectorAll('.canvas, .figure svg[role=img]')) {
+    if (seen(e) && !e.closest('figure, section.card')?.querySelector('table, details.as-table > summary')) problems.push('chart without a table: ' + e.getAttribute('aria-label'));
+  }
   for (const name of ['header', 'nav', 'main', 'footer']) {
     if (document.querySelectorAll('#root > ' + name + ', #root > header > ' + name).length !== 1) problems.push('landmark ' + name);
   }
@@ -77,4 +80,18 @@ export const AUDIT = `(() => {
   }
   if (count < 5) problems.push('only ' + count + ' texts were looked at');
   return [...new Set(problems)];
+})()`;
+
+/** What is wrong with the element that has the focus: nothing marks it, or it cannot be seen; else "". */
+export const FOCUS = `(() => {
+  const e = document.activeElement;
+  if (!e || e === document.body) return '';
+  const name = e.tagName.toLowerCase() + ' "' + (e.getAttribute('aria-label') ?? e.textContent ?? '').trim().slice(0, 40) + '"';
+  const { outlineStyle, outlineWidth, boxShadow } = getComputedStyle(e);
+  const isMarked = (outlineStyle !== 'none' && parseFloat(outlineWidth) > 0) || boxShadow !== 'none';
+  if (!isMarked) return 'nothing marks ' + name;
+  const { top, bottom, left, right, width, height } = e.getBoundingClientRect();
+  if (width === 0 || height === 0) return 'no size: ' + name;
+  const isInSight = bottom > 0 && top < window.innerHeight && right > 0 && left < window.innerWidth;
+  return isInSight ? '' : 'out of sight: ' + name;
 })()`;

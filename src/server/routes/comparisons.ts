@@ -5,6 +5,7 @@ import { type Plan, planOf } from '../../runs/compare-plan.ts';
 import type { StoredCell, StoredComparison } from '../../runs/comparison-table.ts';
 import type { StoredPlan } from '../../runs/earlier-cells.ts';
 import { meanCurve } from '../../runs/report/charts.ts';
+import type { RunStore } from '../../runs/store.ts';
 import type { RunQueries } from '../../runs/store-queries.ts';
 import { taskName } from '../../tasks/split-files.ts';
 import { comparisonDetail, comparisonSummary, newComparison, pageOf, started } from '../answers.ts';
@@ -12,7 +13,7 @@ import type * as contract from '../contract.ts';
 import { notFound } from '../failures.ts';
 import { configOf } from '../own-code.ts';
 import { route } from '../route.ts';
-import { defined } from '../run-view.ts';
+import { defined, taskOf } from '../run-view.ts';
 
 const MAX_LISTED = 200;
 /** Steps of a run that its curve is drawn from. */
@@ -25,7 +26,7 @@ const listComparisons = route({
   answer: pageOf(comparisonSummary),
   handle(_, { store }) {
     const all = store.comparisons.list();
-    const items = all.slice(0, MAX_LISTED).map((one) => summaryOf(store.queries, one));
+    const items = all.slice(0, MAX_LISTED).map((one) => summaryOf(store, one));
     return { items, total: all.length };
   },
 });
@@ -44,7 +45,7 @@ const showComparison = route({
     const prompts = (name: string) =>
       cellsOf(name).flatMap(({ outcome }) => (outcome ? [outcome.found.prompt] : []));
     return {
-      ...summaryOf(store.queries, stored),
+      ...summaryOf(store, stored),
       // Of methods that nothing came of yet, the cells tell.
       rows: analysis.rows.flatMap(({ method, kindOfResult, ...row }) =>
         row.test && row.validation !== null && row.evaluations !== null && row.seconds !== null
@@ -107,13 +108,18 @@ const startComparison = route({
 
 export const comparisonRoutes = [listComparisons, showComparison, startComparison];
 
-function summaryOf(queries: RunQueries, stored: StoredComparison): contract.ComparisonSummary {
+function summaryOf(store: RunStore, stored: StoredComparison): contract.ComparisonSummary {
   const plan = planOfStored(stored);
-  const counts = queries.countCells(stored.id);
+  const counts = store.queries.countCells(stored.id);
+  const run = store.comparisons.cells(stored.id).find((cell) => cell.run !== undefined)?.run;
   return {
     id: stored.id,
     started: stored.started.toISOString(),
-    task: taskName(plan.config.task, '.'),
+    // A plan does not know in which folder its data lie, its runs do.
+    task:
+      run === undefined
+        ? taskName(plan.config.task, '.')
+        : taskOf(store.queries, store.queries.findRun(run)!),
     methods: plan.methods.map(({ name }) => name),
     repetitions: plan.repetitions.length,
     done: (counts.done ?? 0) + (counts.untested ?? 0),
@@ -140,7 +146,7 @@ function curveOf(queries: RunQueries, cells: readonly StoredCell[]) {
         )
         .map(({ evaluations, bestReward }) => [evaluations, bestReward] as const),
     );
-  return meanCurve(curves).map(([evaluations, score]) => ({ evaluations, score }));
+  return meanCurve(curves).map(([evaluations, reward]) => ({ evaluations, reward }));
 }
 
 /** Analyses of comparisons, each made once for what is done of it: they resample ten thousand times. */

@@ -12,7 +12,7 @@ import {
 } from '../answers.ts';
 import { notFound } from '../failures.ts';
 import { route, whole } from '../route.ts';
-import { detailOf, promptRowOf, seriesOf, summaryOf } from '../run-view.ts';
+import { detailOf, promptRowOf, summaryOf } from '../run-view.ts';
 import { toLogEntry } from '../stream.ts';
 import type { Studio } from '../studio.ts';
 
@@ -48,11 +48,11 @@ const showRun = route({
 const showSeries = route({
   method: 'get',
   path: '/api/runs/:id/series',
-  summary: 'What was measured at evenly spaced steps, so many at most',
-  query: z.strictObject({ points: whole(2, 5000, 1000) }),
+  summary: 'What was measured over steps, at most so many points of each measure; peaks are kept',
+  query: z.strictObject({ points: whole(4, 5000, 1000) }),
   answer: series,
   handle: ({ params, query }, studio) =>
-    seriesOf(studio.store.queries, runOf(studio, params.id!).id, query.points),
+    studio.store.queries.series(runOf(studio, params.id!).id, query.points),
 });
 
 const showLog = route({

@@ -1,13 +1,13 @@
-/** Accuracy against what was spent: one line a method, told apart by dashes as well as by colour. */
+/** Best reward against what was spent: one line a method, told apart by dashes as well as by colour. */
 
-import { count, share } from '../format.ts';
+import { count, number } from '../format.ts';
 import { useWidth } from '../hooks.ts';
 import { ticks } from './ticks.ts';
 
 export interface Curve {
   readonly method: string;
   readonly look: number;
-  readonly points: readonly { readonly evaluations: number; readonly score: number }[];
+  readonly points: readonly { readonly evaluations: number; readonly reward: number }[];
 }
 
 const HEIGHT = 260;
@@ -18,22 +18,28 @@ export function Curves({ curves }: { curves: readonly Curve[] }) {
   const drawn = curves.filter(({ points }) => points.length > 0);
   const all = drawn.flatMap(({ points }) => points);
   const xs = ticks(0, Math.max(1, ...all.map((p) => p.evaluations)), width < 500 ? 3 : 6);
-  const ys = ticks(Math.min(...all.map((p) => p.score)), Math.max(...all.map((p) => p.score)), 5);
+  const ys = ticks(Math.min(...all.map((p) => p.reward)), Math.max(...all.map((p) => p.reward)), 5);
   const x = (v: number) => LEFT + (v / xs.at(-1)!) * (width - LEFT - RIGHT);
   const y = (v: number) => BOTTOM - ((v - ys[0]!) / (ys.at(-1)! - ys[0]!)) * (BOTTOM - TOP);
   const label = drawn
-    .map(({ method, points }) => `${method} reaches ${share(points.at(-1)!.score)}`)
+    .map(({ method, points }) => `${method} reaches ${number(points.at(-1)!.reward)}`)
     .join('; ');
-  if (all.length === 0) return <p className="muted">No looks at the validation split yet.</p>;
+  if (all.length === 0)
+    return <p className="muted">No search has ended yet, or none found a prompt step by step.</p>;
   return (
     <div ref={box} className="figure">
       {width > 0 && (
-        <svg width={width} height={HEIGHT} role="img" aria-label={`Score against budget: ${label}`}>
+        <svg
+          width={width}
+          height={HEIGHT}
+          role="img"
+          aria-label={`Best reward against budget: ${label}`}
+        >
           {ys.map((mark) => (
             <g key={mark}>
               <line className="grid" x1={LEFT} x2={width - RIGHT} y1={y(mark)} y2={y(mark)} />
               <text className="tick" x={LEFT - 6} y={y(mark) + 4} textAnchor="end">
-                {share(mark)}
+                {number(mark)}
               </text>
             </g>
           ))}
@@ -51,11 +57,11 @@ export function Curves({ curves }: { curves: readonly Curve[] }) {
                 d={points
                   .map(
                     (p, i) =>
-                      `${i ? 'L' : 'M'}${x(p.evaluations).toFixed(1)} ${y(p.score).toFixed(1)}`,
+                      `${i ? 'L' : 'M'}${x(p.evaluations).toFixed(1)} ${y(p.reward).toFixed(1)}`,
                   )
                   .join('')}
               />
-              <circle cx={x(points.at(-1)!.evaluations)} cy={y(points.at(-1)!.score)} r={4} />
+              <circle cx={x(points.at(-1)!.evaluations)} cy={y(points.at(-1)!.reward)} r={4} />
             </g>
           ))}
         </svg>

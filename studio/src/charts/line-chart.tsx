@@ -2,7 +2,7 @@
  * One measure over steps on a canvas (uPlot). Drag: zoom in; wheel sideways or Shift and drag: pan;
  * double click: everything. By keyboard: arrows pan, + and − zoom, 0 shows everything.
  */
-import { type KeyboardEvent, useEffect, useId, useRef } from 'react';
+import { type KeyboardEvent, useCallback, useEffect, useId, useRef } from 'react';
 import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
 import { useShownTheme, useWidth } from '../hooks.ts';
@@ -11,7 +11,7 @@ import { pan, type Stretch, type Viewport, zoom } from './viewport.ts';
 export interface LineChartProps {
   readonly label: string;
   readonly steps: readonly number[];
-  readonly values: readonly (number | null)[];
+  readonly values: readonly number[];
   readonly format: (value: number) => string;
   readonly viewport: Viewport;
   /** Single readings rather than a line through every step. */
@@ -27,9 +27,10 @@ export function LineChart(props: LineChartProps) {
   const theme = useShownTheme();
   const hint = useId();
   const data = useRef<uPlot.AlignedData>([[], []]);
-  data.current = [steps as number[], values as (number | null)[]];
+  data.current = [steps as number[], values as number[]];
   const formatted = useRef(format);
   formatted.current = format;
+  const redraw = useCallback(() => plot.current?.setData(data.current, true), []);
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: the theme's colours are read anew
   useEffect(() => {
@@ -40,6 +41,7 @@ export function LineChart(props: LineChartProps) {
         height,
         isSparse,
         viewport,
+        redraw,
         readout,
         format: (v) => formatted.current(v),
       }),
@@ -47,7 +49,7 @@ export function LineChart(props: LineChartProps) {
       box.current,
     );
     plot.current = made;
-    const stop = viewport.subscribe(() => made.setData(made.data, true));
+    const stop = viewport.subscribe(redraw);
     return () => {
       stop();
       made.destroy();
@@ -60,9 +62,7 @@ export function LineChart(props: LineChartProps) {
   }, [width, height]);
 
   // biome-ignore lint/correctness/useExhaustiveDependencies: what is drawn is what was given
-  useEffect(() => {
-    plot.current?.setData(data.current, true);
-  }, [steps, values]);
+  useEffect(redraw, [steps, values]);
 
   const onKeyDown = (event: KeyboardEvent) => {
     const all: Stretch = [steps[0] ?? 0, steps.at(-1) ?? 1];
@@ -71,7 +71,7 @@ export function LineChart(props: LineChartProps) {
     if (next === undefined || event.ctrlKey || event.metaKey || event.altKey) return;
     event.preventDefault();
     event.stopPropagation();
-    viewport.show(next === 'all' ? undefined : next);
+    viewport.show(next === 'all' ? undefined : next, redraw);
   };
 
   return (
@@ -119,11 +119,14 @@ interface Made {
   readonly height: number;
   readonly isSparse: boolean;
   readonly viewport: Viewport;
+  /** Draws this chart anew. */
+  readonly redraw: () => void;
   readonly readout: { readonly current: HTMLOutputElement | null };
   readonly format: (value: number) => string;
 }
 
-function optionsOf({ width, height, isSparse, viewport, readout, format }: Made): uPlot.Options {
+function optionsOf(made: Made): uPlot.Options {
+  const { width, height, isSparse, viewport, redraw, readout, format } = made;
   const colour = (name: string) =>
     getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const [ink, grid, line] = [colour('--muted'), colour('--line'), colour('--accent')];
@@ -149,17 +152,16 @@ function optionsOf({ width, height, isSparse, viewport, readout, format }: Made)
       {
         stroke: line,
         width: 1.75,
-        spanGaps: true,
         points: { show: isSparse, size: 6, fill: line, stroke: line },
       },
     ],
     hooks: {
-      ready: [(u) => listen(u, viewport)],
+      ready: [(u) => listen(u, viewport, redraw)],
       setSelect: [
         (u) => {
           if (u.select.width < 5) return;
           const at = (x: number) => u.posToVal(x, 'x');
-          viewport.show([at(u.select.left), at(u.select.left + u.select.width)]);
+          viewport.show([at(u.select.left), at(u.select.left + u.select.width)], redraw);
           u.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
         },
       ],
@@ -181,13 +183,13 @@ function spanOf({ stretch }: Viewport, low: number | null, high: number | null):
 }
 
 /** Panning and going back, on what uPlot lays over its canvas. */
-function listen(u: uPlot, viewport: Viewport): void {
+function listen(u: uPlot, viewport: Viewport, redraw: () => void): void {
   const all = (): Stretch => [u.data[0][0] ?? 0, u.data[0].at(-1) ?? 1];
   const move = (pixels: number) => {
     const now = viewport.stretch ?? all();
-    viewport.show(pan(now, pixels / (u.over.clientWidth || 1), all()));
+    viewport.show(pan(now, pixels / (u.over.clientWidth || 1), all()), redraw);
   };
-  u.over.addEventListener('dblclick', () => viewport.show(undefined));
+  u.over.addEventListener('dblclick', () => viewport.show(undefined, redraw));
   u.over.addEventListener(
     'wheel',
     (event) => {

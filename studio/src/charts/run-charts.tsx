@@ -1,44 +1,23 @@
 /** The charts of a run: each with a line that explains it and a table of the same values. */
 import { memo, useMemo, useState } from 'react';
-import type { Series } from '../../../src/server/contract.ts';
 import { number, share } from '../format.ts';
 import { Term } from '../parts/bits.tsx';
-import type { Track } from '../thin.ts';
+import type { Measured, Track } from '../thin.ts';
 import { mainMeasures, measureOf } from '../words.ts';
 import { LineChart } from './line-chart.tsx';
 import { createViewport, type Viewport } from './viewport.ts';
 
-interface Props {
-  readonly track: Track;
-  readonly validation: Series['validation'];
-}
-
-export function RunCharts({ track, validation }: Props) {
-  const viewport = useMemo(createViewport, []);
-  const looks = useMemo(() => {
-    const placed = validation.filter(({ step }) => step !== null);
-    return {
-      steps: placed.map(({ step }) => step!),
-      values: placed.map(({ score }) => score),
-    };
-  }, [validation]);
+export function RunCharts({ track }: { track: Track }) {
+  const viewport = useMemo(() => createViewport(), []);
   const has = (name: string) =>
     name === 'validation'
-      ? looks.steps.length > 1
-      : track.columns[name]?.some((value) => value !== null && value !== 0);
+      ? (track.validation?.step.length ?? 0) > 1
+      : track[name]?.value.some((value) => value !== 0);
   const chart = (name: string) => (
-    <Measured
-      key={name}
-      name={name}
-      viewport={viewport}
-      steps={name === 'validation' ? looks.steps : track.step}
-      values={name === 'validation' ? looks.values : track.columns[name]!}
-    />
+    <Figure key={name} name={name} viewport={viewport} measured={track[name]!} />
   );
-  const others = Object.keys(track.columns).filter(
-    (name) => !mainMeasures.includes(name) && has(name),
-  );
-  if (track.step.length === 0) {
+  const others = Object.keys(track).filter((name) => !mainMeasures.includes(name) && has(name));
+  if (Object.keys(track).length === 0) {
     return <p className="muted">Nothing measured yet: the first step is under way.</p>;
   }
   return (
@@ -56,14 +35,14 @@ export function RunCharts({ track, validation }: Props) {
   );
 }
 
-interface MeasuredProps {
+interface FigureProps {
   readonly name: string;
-  readonly steps: readonly number[];
-  readonly values: readonly (number | null)[];
+  readonly measured: Measured;
   readonly viewport: Viewport;
 }
 
-const Measured = memo(function Measured({ name, steps, values, viewport }: MeasuredProps) {
+const Figure = memo(function Figure({ name, measured, viewport }: FigureProps) {
+  const { step: steps, value: values } = measured;
   const measure = measureOf(name);
   const [hasTable, setTable] = useState(false);
   const format =
@@ -72,14 +51,14 @@ const Measured = memo(function Measured({ name, steps, values, viewport }: Measu
       : measure.format === 'usd'
         ? (v: number) => `$${number(v)}`
         : number;
-  const last = values.findLast((value) => value !== null);
+  const last = values.at(-1);
   return (
     <figure className="measure">
       <figcaption>
         <h3>
           <Term title={measure.title} term={measure.term} />
         </h3>
-        <b className="now">{last == null ? '' : format(last)}</b>
+        <b className="now">{last === undefined ? '' : format(last)}</b>
         <p className="about">{measure.about}</p>
       </figcaption>
       <LineChart
@@ -107,7 +86,7 @@ const ROWS = 60;
 function ValueTable(props: {
   name: string;
   steps: readonly number[];
-  values: readonly (number | null)[];
+  values: readonly number[];
   format: (value: number) => string;
 }) {
   const { name, steps, values, format } = props;
@@ -127,7 +106,7 @@ function ValueTable(props: {
           {rows.map((i) => (
             <tr key={steps[i]}>
               <td>{steps[i]}</td>
-              <td>{values[i] == null ? '–' : format(values[i])}</td>
+              <td>{format(values[i]!)}</td>
             </tr>
           ))}
         </tbody>

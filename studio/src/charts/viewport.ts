@@ -1,6 +1,10 @@
 /**
  * The stretch of steps that charts of one run show together: what one of them is moved to, all show.
  * It works beside React, so that a pan costs a redraw of canvases and nothing else.
+ *
+ * To draw a canvas is most of a frame's work where there is no graphics card. So the chart under the hand
+ * is drawn in every frame, and of the others the one that waited longest: it moves smoothly however many
+ * there are, and all have arrived a few frames after it stands still.
  */
 
 export type Stretch = readonly [from: number, to: number];
@@ -8,24 +12,54 @@ export type Stretch = readonly [from: number, to: number];
 export interface Viewport {
   /** Undefined: all there is. */
   readonly stretch: Stretch | undefined;
-  show(stretch: Stretch | undefined): void;
-  subscribe(listener: (stretch: Stretch | undefined) => void): () => void;
+  /** Shows it in the chart that `lead` draws at the next frame, and in the others soon after. */
+  show(stretch: Stretch | undefined, lead?: Draw): void;
+  /** Returns the way out. */
+  subscribe(draw: Draw): () => void;
 }
 
-export function createViewport(): Viewport {
-  const listeners = new Set<(stretch: Stretch | undefined) => void>();
+type Draw = () => void;
+
+/** @param frame Calls back before the browser draws the next time. */
+export function createViewport(
+  frame: (work: () => void) => void = (work) => requestAnimationFrame(work),
+): Viewport {
+  const all = new Set<Draw>();
+  /** Those that show an earlier stretch, the one that waited longest first. */
+  const stale = new Set<Draw>();
   let stretch: Stretch | undefined;
+  let leading: Draw | undefined;
+  let isAsked = false;
+  const ask = () => {
+    if (isAsked) return;
+    isAsked = true;
+    frame(() => {
+      isAsked = false;
+      if (leading) draw(leading);
+      const [next] = stale;
+      if (next) draw(next);
+      if (stale.size > 0) ask();
+    });
+  };
+  const draw = (one: Draw) => {
+    if (stale.delete(one)) one();
+  };
   return {
     get stretch() {
       return stretch;
     },
-    show(next) {
+    show(next, lead) {
       stretch = next;
-      for (const listener of listeners) listener(next);
+      leading = lead;
+      for (const one of all) stale.add(one);
+      ask();
     },
-    subscribe(listener) {
-      listeners.add(listener);
-      return () => listeners.delete(listener);
+    subscribe(one) {
+      all.add(one);
+      return () => {
+        all.delete(one);
+        stale.delete(one);
+      };
     },
   };
 }

@@ -128,8 +128,8 @@ function Compared({ comparison }: { comparison: ComparisonDetail }) {
         <MethodTable comparison={comparison} />
       </Card>
       <Card
-        title="What more budget buys (score against evaluations)"
-        about="Best score on validation examples after so many answers of the task LM."
+        title="What more budget buys (best reward against evaluations)"
+        about="Reward of the best prompt so far, on train examples, after so many answers of the task LM: mean over searches."
       >
         <Curves
           curves={comparison.curves.map((curve) => ({ ...curve, look: look(curve.method) }))}
@@ -147,7 +147,7 @@ function Compared({ comparison }: { comparison: ComparisonDetail }) {
 function MethodTable({ comparison: { rows } }: { comparison: ComparisonDetail }) {
   return (
     <TableFrame label="Methods">
-      <table>
+      <table className="cards">
         <thead>
           <tr>
             <th scope="col">Method</th>
@@ -165,7 +165,7 @@ function MethodTable({ comparison: { rows } }: { comparison: ComparisonDetail })
                 {row.method}{' '}
                 {row.kindOfResult !== 'text' && <small className="muted">{row.kindOfResult}</small>}
               </th>
-              <td>
+              <td data-label="Test">
                 {row.test ? (
                   <span className="score">
                     <b>{share(row.test.mean)}</b> <small>{interval(row.test.interval)}</small>
@@ -174,11 +174,15 @@ function MethodTable({ comparison: { rows } }: { comparison: ComparisonDetail })
                   '–'
                 )}
               </td>
-              <td className="figure-cell">
+              <td className="figure-cell" data-label="Validation">
                 {Number.isFinite(row.validation) ? share(row.validation) : '–'}
               </td>
-              <td className="figure-cell">{count(row.evaluations)}</td>
-              <td className="figure-cell">{duration(row.seconds)}</td>
+              <td className="figure-cell" data-label="Evaluations">
+                {count(row.evaluations)}
+              </td>
+              <td className="figure-cell" data-label="Time">
+                {duration(row.seconds)}
+              </td>
               <td>
                 <ul className="plain">
                   {[...new Set(row.prompts)].map((prompt) => (
@@ -200,23 +204,23 @@ function CurveTable({ curves }: Pick<ComparisonDetail, 'curves'>) {
   return (
     <details className="as-table">
       <summary>Table of the curves</summary>
-      <TableFrame label="Score against evaluations">
+      <TableFrame label="Best reward against evaluations">
         <table>
           <thead>
             <tr>
               <th scope="col">Method</th>
               <th scope="col">Evaluations</th>
-              <th scope="col">Score</th>
+              <th scope="col">Best reward</th>
             </tr>
           </thead>
           <tbody>
             {curves.flatMap(({ method, points }) =>
-              points.map(({ evaluations, score }, i) => (
+              points.map(({ evaluations, reward }, i) => (
                 // biome-ignore lint/suspicious/noArrayIndexKey: points of a curve have their order alone
                 <tr key={`${method} ${i}`}>
                   <th scope="row">{method}</th>
                   <td>{count(evaluations)}</td>
-                  <td>{share(score)}</td>
+                  <td>{number(reward)}</td>
                 </tr>
               )),
             )}
@@ -235,7 +239,7 @@ function Pairs({ pairs }: Pick<ComparisonDetail, 'pairs'>) {
       about="A difference counts where p, adjusted for looking at many pairs (Holm), is below 0.05 and its range leaves out 0."
     >
       <TableFrame label="Pairs of methods">
-        <table>
+        <table className="cards">
           <thead>
             <tr>
               <th scope="col">Pair</th>
@@ -260,9 +264,11 @@ function Pairs({ pairs }: Pick<ComparisonDetail, 'pairs'>) {
                       {points(low)} to {points(high)}
                     </small>
                   </td>
-                  <td>{pValue(pair.p)}</td>
-                  <td>{pValue(pair.pAdjusted)}</td>
-                  <td>{isClear ? <b>yes</b> : <span className="muted">not shown</span>}</td>
+                  <td data-label="By itself">{pValue(pair.p)}</td>
+                  <td data-label="Adjusted">{pValue(pair.pAdjusted)}</td>
+                  <td data-label="More than chance">
+                    {isClear ? <b>yes</b> : <span className="muted">not shown</span>}
+                  </td>
                 </tr>
               );
             })}

@@ -55,7 +55,7 @@ export function DiffPage({ a, b }: { a: string; b: string }) {
               label="Settings that differ"
               rows={[
                 ...data.config.map((one) => [one.path, value(one.a), value(one.b)] as const),
-                ...data.facts.map((one) => [one.name, value(one.a), value(one.b)] as const),
+                ...data.facts.map(({ name, a, b }) => [name, shortened(a), shortened(b)] as const),
               ]}
             />
           </Card>
@@ -64,6 +64,10 @@ export function DiffPage({ a, b }: { a: string; b: string }) {
     </>
   );
 }
+
+/** A fingerprint says by its beginning whether it is another. */
+const shortened = (fact: string | undefined): string =>
+  value(fact !== undefined && /^[0-9a-f]{64}$/.test(fact) ? `${fact.slice(0, 12)} …` : fact);
 
 function Differences({
   label,
@@ -86,7 +90,7 @@ function Differences({
         </thead>
         <tbody>
           {rows.map(([name, first, second]) => (
-            <tr key={name}>
+            <tr key={`${name} ${first} ${second}`}>
               <th scope="row">
                 <code>{name}</code>
               </th>

@@ -32,8 +32,8 @@ export function RunPage({ id }: { id: string }) {
       </>
     );
   }
-  const { detail, track, validation, lastSeq } = run;
-  const hasPolicy = track.columns.entropy?.some((value) => value !== null) ?? false;
+  const { detail, track, lastSeq } = run;
+  const hasPolicy = track.entropy !== undefined;
   const summary = schema.data?.methods.find(({ name }) => name === detail.method)?.summary;
   const version = `${detail.state} ${detail.rows?.length ?? 0}`;
   return (
@@ -77,7 +77,7 @@ export function RunPage({ id }: { id: string }) {
         title="How the learning goes"
         about="Drag over a chart to look closer, double-click to see everything again."
       >
-        <RunCharts track={track} validation={validation} />
+        <RunCharts track={track} />
       </Card>
       <div className="columns">
         <Card
