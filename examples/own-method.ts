@@ -13,7 +13,13 @@ const config = parseConfig(
 const store = await openStore();
 const result = await optimize(
   { config, path: 'examples/own-method.ts', folder: '.' },
-  { store, methods: { 'hill-climber': hillClimber } },
+  {
+    store,
+    methods: { 'hill-climber': hillClimber },
+    onEvent(event) {
+      if (event.kind === 'step') console.log(`step ${event.step}: best "${event.bestPrompt}"`);
+    },
+  },
 );
 store.close();
 console.log(`found "${result.prompt}", test accuracy ${result.test.score.toFixed(3)}`);

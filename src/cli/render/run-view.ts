@@ -132,6 +132,7 @@ export function resultLines(
     `${style.dim('cost')}  ${cost}; scored on ${sizes}, ${result.metric ?? 'float32'}`,
     ...rewardLines(result.test.reward, style),
     ...ledgerLines(result.ledger, style),
+    ...choiceNote(rows, style),
     ...noiseNote(rows, found, style),
     ...priceLines(result.fluency, style),
     `${style.dim('run ')}  ${result.runId}`,
@@ -180,6 +181,17 @@ function priceLines(price: FluencyPrice | undefined, style: Style): string[] {
   if (unpriced === undefined) return out;
   const other = `${quote(unpriced.prompt)}, perplexity ${formatNumber(unpriced.perplexity)}, reward ${formatNumber(unpriced.taskReward)}, validation ${formatScore(unpriced.validation)}`;
   return [...out, `      had fluency been free: ${other}`];
+}
+
+/** Choice is by reward: what is called best may have the smaller validation score. */
+function choiceNote(rows: readonly ResultRow[], style: Style): string[] {
+  const isOdd = rows.some(
+    (row, i) => i > 0 && row.validation.score < rows[i - 1]!.validation.score,
+  );
+  if (!isOdd) return [];
+  return [
+    `${style.dim('note')}  the best is what has the highest mean reward on train and validation`,
+  ];
 }
 
 /** No winner is announced inside the noise. */
