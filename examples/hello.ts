@@ -13,6 +13,6 @@ const environment = new Environment({
 });
 const prompts = ['It was', 'Sentiment:'];
 for (const [i, { reward, accuracy }] of (await environment.evaluate(prompts)).entries()) {
-  console.log(`${prompts[i]}: reward ${reward.toFixed(1)}, accuracy ${accuracy.toFixed(2)}`);
+  console.log(`"${prompts[i]}": reward ${reward.toFixed(1)}, accuracy ${accuracy.toFixed(2)}`);
 }
 await engine.close();

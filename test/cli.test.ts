@@ -57,12 +57,16 @@ describe('usage', () => {
 
   it.each([
     [['optimise'], "whetstone: unknown command 'optimise' (Did you mean optimize?)"],
+    [['optimize', '--minutes', '2'], 'option \'--minutes\'; see "whetstone optimize --help"'],
     [['models', 'lst'], "whetstone: unknown command 'lst' (Did you mean list?)"],
     [['runs', 'list', '--limt', '3'], "whetstone: unknown option '--limt' (Did you mean --limit?)"],
-    [['runs', 'list', '--limit', 'x'], 'Expected a whole number from 1 to 100000.'],
+    [
+      ['runs', 'list', '--limit', 'x'],
+      'Expected a whole number from 1 to 100000; see "whetstone runs list --help"',
+    ],
     [
       ['evaluate', '--prompt', 'p', '--split', 'tset'],
-      'Allowed choices are train, validation, test.',
+      'Allowed choices are train, validation, test; see "whetstone evaluate --help"',
     ],
     [
       ['optimize', 'none.yaml'],
@@ -196,7 +200,9 @@ describe('Ctrl-C twice', () => {
     });
     const signal = await new Promise((resolve) => child.on('close', (_, by) => resolve(by)));
     expect(signal).toBe('SIGINT'); // a shell calls that 130
-    expect(err.trim()).toBe('stopping after this step; press Ctrl-C again to stop at once');
+    expect(err.trim()).toBe(
+      'stopping when what is in hand is done; press Ctrl-C again to stop at once',
+    );
     const { out } = await whetstone('runs', 'list', '--json');
     expect(lastLine(out).runs).toMatchObject([{ state: 'interrupted' }]);
   });

@@ -55,6 +55,12 @@ describe.each(Object.keys(methods) as MethodName[])('%s', (name) => {
     );
     expect(store.listRuns({ limit: 1 })).toEqual([]);
   });
+
+  it('has a result from its first step, however little time there is', async () => {
+    const found = await searchTiny(task, ...set, 'budget.minutes=1e-6');
+    expect(found.reports).toHaveLength(1);
+    expect(found.pool.best ?? found.tensors[0]).toBeDefined();
+  });
 });
 
 it('takes the smaller block of a race, human candidates, and a file as one prompt', async () => {

@@ -35,15 +35,15 @@ WHETSTONE_HOME is the folder of runs and models, WHETSTONE_MODELS that of models
 export async function runCli(argv: readonly string[]): Promise<never> {
   const session = openSession({ isJson: wantsJson(argv) });
   let code = 0;
+  const program = createProgram();
   try {
-    const program = createProgram();
     if (argv.length <= 2) program.outputHelp();
     else await program.parseAsync([...argv]);
     // A command that ends by Ctrl-C, as it should, says so.
     code = Number(process.exitCode ?? (session.signal.aborted ? 130 : 0));
   } catch (error) {
     if (error instanceof CommanderError && error.exitCode === 0) code = 0;
-    else code = session.fail(...describeFailure(error));
+    else code = session.fail(...describeFailure(error, helpOf(program, argv)));
   }
   return session.end(code);
 }
@@ -80,11 +80,25 @@ function wantsJson(argv: readonly string[]): boolean {
   return (end < 0 ? argv : argv.slice(0, end)).includes('--json');
 }
 
+/** "whetstone runs list --help": the help of the command that a command line names, as far as it names one. */
+function helpOf(program: Command, argv: readonly string[]): string {
+  let [command, names] = [program, program.name()];
+  for (const word of argv.slice(2)) {
+    const next = command.commands.find((each) => each.name() === word);
+    if (!next) break;
+    [command, names] = [next, `${names} ${word}`];
+  }
+  return `${names} --help`;
+}
+
 /** Exit code, stable code and sentence of anything that was thrown. */
-function describeFailure(error: unknown): [exitCode: number, code: string, message: string] {
+function describeFailure(
+  error: unknown,
+  help: string,
+): [exitCode: number, code: string, message: string] {
   if (error instanceof CommanderError) {
     const message = error.message.replace(/^error: /, '').replace(/\s*\n\s*/g, ' ');
-    return [2, 'usage', `${message.trim()}; see "whetstone --help"`];
+    return [2, 'usage', `${message.trim().replace(/\.$/, '')}; see "${help}"`];
   }
   if (isAbort(error)) return [130, 'interrupted', 'interrupted'];
   if (error instanceof WhetstoneError) return [exitCodeOf(error), error.code, error.message];

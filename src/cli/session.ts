@@ -99,7 +99,7 @@ function onSignals(stop: AbortController, note: (line: string) => void): void {
         return;
       }
       stop.abort();
-      note('stopping after this step; press Ctrl-C again to stop at once');
+      note('stopping when what is in hand is done; press Ctrl-C again to stop at once');
     });
   }
 }

@@ -22,6 +22,7 @@ export class Budget {
   private readonly signal: AbortSignal | undefined;
   private readonly startedMs: number;
   private extraEvaluations = 0;
+  private hasStepped = false;
 
   constructor(
     limits: BudgetLimits,
@@ -55,6 +56,12 @@ export class Budget {
   /** Goes on from a number of evaluations that an earlier process had counted. */
   goOn(evaluations: number): void {
     this.extraEvaluations = evaluations - this.spentEvaluations();
+    this.hasStepped = true;
+  }
+
+  /** A step was reported: from here on time ends the search, too. */
+  stepped(): void {
+    this.hasStepped = true;
   }
 
   /** Other limits from here on; what is spent stays spent. */
@@ -73,20 +80,27 @@ export class Budget {
 
   /** Share that is spent, 0 to 1 and above. */
   get spent(): number {
-    const { evaluations, minutes, tokens, usd } = this.limits;
+    const { minutes } = this.limits;
+    return Math.max(this.spentButTime, minutes ? this.seconds / (60 * minutes) : 0);
+  }
+
+  private get spentButTime(): number {
+    const { evaluations, tokens, usd } = this.limits;
     const cost = this.spentOn();
     return Math.max(
       tokens ? cost.tokens / tokens : 0,
       usd ? cost.usd / usd : 0,
       evaluations ? this.evaluations / evaluations : 0,
-      minutes ? this.seconds / (60 * minutes) : 0,
     );
   }
 
-  /** True while another step may begin. @throws AbortError when the run was cancelled */
+  /**
+   * True while another step may begin. However slow the machine, the first one may: a search that
+   * only prepared itself would leave nothing to show. @throws AbortError when the run was cancelled
+   */
   get isOpen(): boolean {
     this.signal?.throwIfAborted();
-    return this.spent < 1;
+    return (this.hasStepped ? this.spent : this.spentButTime) < 1;
   }
 
   /** Seconds that are left, judged by what has been spent so far. */

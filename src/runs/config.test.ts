@@ -101,6 +101,13 @@ describe('--set', () => {
     expect(config.budget.minutes).toBe(0.5);
     expect(config.task.template).toBe('{prompt} {input}');
   });
+  it.each(['{input} {prompt}', '{input}\n{prompt}', '{prompt}'])(
+    'takes %j as a text',
+    (template) => {
+      const config = parseConfig(MINIMAL, { set: [`task.template=${template}`] });
+      expect(config.task.template).toBe(template);
+    },
+  );
   it('keeps the method its options', () => {
     expect(
       parseConfig(MINIMAL, { set: ['method.name=x', 'method.promptTokens=7'] }).method,
@@ -111,6 +118,7 @@ describe('--set', () => {
   });
   it.each([
     ['minutes', '--set minutes: expected key=value, as in budget.minutes=2'],
+    ['budjet.minutes=1', '--set budjet.minutes: budjet: unknown key (did you mean budget?)'],
     ['budget.minutes=soon', '--set budget.minutes: budget.minutes: expected number, got "soon"'],
     ['__proto__.x=1', '--set __proto__.x=1: expected key=value, as in budget.minutes=2'],
   ])('refuses %s', (set, message) => {

@@ -215,15 +215,25 @@ export function applySettings(data: Record<string, unknown>, assignment: string)
     throw new ConfigError(`--set ${assignment}: expected key=value, as in budget.minutes=2`);
   }
   const text = assignment.slice(at + 1);
-  const parsed = parseYaml(text, `--set ${path}`, new LineCounter());
+  const value = isTemplate(text) ? text : settingOf(text, path);
   let node = data;
   for (const key of keys.slice(0, -1)) {
     const next = Object.hasOwn(node, key) ? node[key] : undefined;
     if (next === null || typeof next !== 'object' || Array.isArray(next)) node[key] = {};
     node = node[key] as Record<string, unknown>;
   }
-  node[keys.at(-1)!] = text === '' ? '' : parsed.toJS({ maxAliasCount: 0 });
+  node[keys.at(-1)!] = value;
   return path;
+}
+
+/** What begins with a slot, as "{input} {prompt}", is no map without values. */
+function isTemplate(text: string): boolean {
+  return /^\{\w+\}/.test(text);
+}
+
+function settingOf(text: string, path: string): unknown {
+  if (text === '') return '';
+  return parseYaml(text, `--set ${path}`, new LineCounter()).toJS({ maxAliasCount: 0 });
 }
 
 /** An issue of a union is as clear as the alternative that came furthest. */
@@ -314,7 +324,10 @@ function where(path: readonly string[], source: Source): string {
     if (isNode(pair.key)) offset = pair.key.range?.[0];
     node = pair.value;
   }
-  if (offset === undefined) return source.label;
+  if (offset === undefined) {
+    const inside = source.overridden.find((set) => set.startsWith(`${dotted}.`));
+    return inside === undefined ? source.label : `--set ${inside}`;
+  }
   const { line, col } = source.lines.linePos(offset);
   return `${source.label}:${line}:${col}`;
 }

@@ -156,6 +156,7 @@ export async function search(options: SearchOptions): Promise<Found> {
   const work = async () => {
     for await (const report of method.run(context as MethodContext, options.methodOptions)) {
       tried += report.tried.length;
+      budget.stepped();
       const event = stepEvent(report, { ...options, environment, budget, pool, tried });
       const { state } = report;
       emit(

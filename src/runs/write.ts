@@ -59,7 +59,11 @@ export async function readContext(path: string): Promise<GivenContext> {
   try {
     text = await readFile(path, 'utf8');
   } catch (error) {
-    throw new DataError(`${path}: cannot be read (${(error as NodeJS.ErrnoException).code})`);
+    const { code } = error as NodeJS.ErrnoException;
+    const reason = code === 'ENOENT' ? 'no such file' : `cannot be read (${code ?? String(error)})`;
+    throw new DataError(
+      `${path}: ${reason}; expected a context as JSON, as in [{"role": "user", "content": "…"}]`,
+    );
   }
   let value: unknown;
   try {

@@ -110,10 +110,9 @@ function gridLine(s: State, grid: ComparisonEvent, style: Style): string {
   return `  ${drawn} ${done} of ${total} cells${timeLeft(s, grid, ' · ')}`;
 }
 
-/** Time left by what each method's cells took so far; by the budget where none has run yet. */
+/** Time left by what each method's cells took so far; by the budget alone where none has run yet. */
 function timeLeft(s: State, grid: ComparisonEvent, before = ', '): string {
   let left = 0;
-  let isBound = false;
   for (const name of grid.methods) {
     const cells = grid.repetitions.map((_, r) => s.cells.get(`${name} ${r}`));
     const taken = cells.flatMap((cell) => cell?.seconds ?? []);
@@ -121,14 +120,13 @@ function timeLeft(s: State, grid: ComparisonEvent, before = ', '): string {
     let each = grid.budgetSeconds;
     if (taken.length > 0) each = taken.reduce((a, b) => a + b, 0) / taken.length;
     else if (secondsLeft !== undefined && spent < 1) each = secondsLeft / (1 - spent);
-    else if (cells.includes(undefined)) isBound = true;
     for (const cell of cells) {
       if (!cell) left += each;
       else if (cell.state === 'running') left += Math.min(each, secondsLeft ?? each);
     }
   }
   if (left < 0.5) return '';
-  return `${before}${isBound ? 'at most' : 'about'} ${formatSeconds(left)} left`;
+  return `${before}about ${formatSeconds(left)} left`;
 }
 
 function methodLine(name: string, width: number, s: State, style: Style): string {

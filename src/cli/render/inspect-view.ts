@@ -92,7 +92,7 @@ function wordLine({ dictionaryShare, words }: InspectResult): string {
 function orderLine(order: OrderSensitivity | null): string {
   if (order === null) return 'there is no other';
   const { mean, min, max } = order.accuracy;
-  return `accuracy ${formatShare(min)} to ${formatShare(max)}, mean ${formatShare(mean)}, in ${order.permutations} other orders`;
+  return `accuracy ${formatShare(min)} to ${formatShare(max)}, mean ${formatShare(mean)}, in ${order.permutations} other ${order.permutations === 1 ? 'order' : 'orders'}`;
 }
 
 function tokenTable(result: InspectResult, page: Page): string[] {
