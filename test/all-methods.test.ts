@@ -103,11 +103,12 @@ describe.skipIf(!existsSync(demoFolder()))('all methods (needs assets/demo)', ()
   }, 60_000);
 
   it('gives the rows, pairs and files that programs rely on', () => {
-    expect(Object.keys(result)).toEqual(['kind', 'rows', 'pairs', 'report']);
+    expect(Object.keys(result)).toEqual(['kind', 'rows', 'pairs', 'report', 'ledger']);
     expect(result.rows.map(({ method }) => method)).toEqual(names);
     const kinds = result.rows.map(({ kindOfResult }) => kindOfResult);
     expect(kinds).toEqual(compared.map(({ finds = 'text' }) => finds));
-    for (const { test, validation, evaluations, seconds, ...row } of result.rows) {
+    for (const { test, validation, evaluations, seconds, usd, ...row } of result.rows) {
+      expect(usd).toBe(0);
       expect(row.seeds).toEqual([1]);
       for (const value of [test!.mean, ...test!.interval, validation!]) {
         expect(value).toBeGreaterThanOrEqual(0);

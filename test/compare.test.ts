@@ -147,7 +147,7 @@ describe('a grid of two methods and two seeds', () => {
     expect(first.err).toBe('');
     expect(first.code).toBe(0);
     const result = events(first.out).at(-1);
-    expect(Object.keys(result)).toEqual(['kind', 'rows', 'pairs', 'report']);
+    expect(Object.keys(result)).toEqual(['kind', 'rows', 'pairs', 'report', 'ledger']);
     expect(result.rows.map((row: { method: string }) => row.method)).toEqual(['manual', 'random']);
     for (const row of result.rows) {
       expect(Object.keys(row)).toEqual([
@@ -158,6 +158,7 @@ describe('a grid of two methods and two seeds', () => {
         'validation',
         'evaluations',
         'seconds',
+        'usd',
       ]);
       expect(row).toMatchObject({ kindOfResult: 'text', seeds: [1, 2] });
       const [low, high] = row.test.interval;

@@ -244,7 +244,8 @@ it('a comparison that is killed at random moments ends with the same report', as
   expect(`${whole.code} ${whole.err}`).toMatch(/^0 /);
   const expected = await comparisonIn(inHome('whole'), whole);
   expect(expected.others).toEqual([]);
-  for (const { computed } of expected.runs) expect(computed.length).toBeGreaterThan(0);
+  // A soft prompt's scores are no answers to texts.
+  expect(expected.runs.filter(({ computed }) => computed.length > 0)).toHaveLength(2);
   let kills = 0;
   for (let round = 0; kills < COMPARISON_KILLS; round++) {
     const home = inHome(`killed-${round}`);

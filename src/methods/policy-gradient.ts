@@ -9,7 +9,7 @@
  * PPO: every batch is used once, so there is no ratio to clip.
  */
 import { z } from 'zod';
-import type { Episode } from '../policy/index.ts';
+import type { Episode, Policy } from '../policy/index.ts';
 import {
   type AdamState,
   adam,
@@ -31,13 +31,15 @@ import {
   type Tensor,
   takeAlong,
 } from '../tensor/index.ts';
-import { Archive, type Departure } from './archive.ts';
+import { Archive, type Departure, type Kept } from './archive.ts';
 import { type Made, refuseMisfit } from './fits.ts';
-import { method } from './method.ts';
+import { humanCandidates } from './human-prompts.ts';
+import { type MethodContext, method } from './method.ts';
 import {
   duplicateShare,
   lossInputs,
   meanOf,
+  minibatch,
   offersState,
   policyOptions,
   type ScoredEpisode,
@@ -56,6 +58,10 @@ const options = z.strictObject({
     .default(0.5)
     .describe('Share of the prompts that set out from the best ones so far'),
   archiveSize: z.int().min(1).max(1000).default(16).describe('Best prompts to set out from'),
+  start: z
+    .enum(['policy', 'human'])
+    .default('policy')
+    .describe('What the archive begins with: nothing, or human candidates that fit'),
   entropyWeight: z
     .number()
     .positive()
@@ -91,7 +97,7 @@ export const policyGradient = method({
     const optimizer = adam({ learningRate: o.learningRate });
     let state = optimizer.init(policy.parameters);
     const fresh = policy.parameters;
-    const archive = new Archive(o.archiveSize);
+    const archive = new Archive(o.archiveSize, promptTokens);
     const made = { promptTokens, adapterWidth: o.adapterWidth, prior: o.prior };
     const kept = context.restore?.() as PolicyGradientState | undefined;
     let first = kept?.first;
@@ -101,6 +107,9 @@ export const policyGradient = method({
       archive.add(kept.archive);
     }
     try {
+      if (!kept && o.start === 'human') {
+        archive.add(await humanStarts(context, policy, { promptTokens, ...o }));
+      }
       for (let step = (kept?.step ?? 0) + 1; context.budget.isOpen; step++) {
         const departures = archive.isEmpty
           ? []
@@ -116,7 +125,7 @@ export const policyGradient = method({
           rng: context.rng,
         });
         const tried = await scoreEpisodes(context, episodes, { policy, ...o });
-        archive.add(tried);
+        archive.add(tried.map(keptOf));
         const { advantages, deviation } = advantagesOf(tried, departures);
         const { states, extra } = lossInputs(policy, episodes, advantages);
         const entropy = meanOf(tried.slice(departures.length), ({ episode }) => episode.entropy);
@@ -145,7 +154,7 @@ export const policyGradient = method({
           step,
           tried,
           ...(offersState(policy, step)
-            ? { state: (): PolicyGradientState => ({ ...after, archive: archive.episodes }) }
+            ? { state: (): PolicyGradientState => ({ ...after, archive: archive.prompts }) }
             : {}),
           entropy,
           quantities: {
@@ -172,7 +181,30 @@ interface PolicyGradientState {
   readonly first: number | undefined;
   readonly parameters: Parameters;
   readonly optimizer: AdamState;
-  readonly archive: readonly ScoredEpisode[];
+  readonly archive: readonly Kept[];
+}
+
+/** Human candidates of at most `promptTokens` tokens, scored. */
+async function humanStarts(
+  context: MethodContext,
+  policy: Policy,
+  { promptTokens, examplesPerStep }: { promptTokens: number; examplesPerStep: number },
+): Promise<Kept[]> {
+  const { environment, task } = context;
+  const { tokenizer } = policy.lm;
+  const says = (ids: readonly number[], text: string) => tokenizer.decode(ids).trim() === text;
+  const candidates = humanCandidates(task)
+    .map((text) => ({ text, ids: tokenizer.encode(` ${text}`) }))
+    .filter(({ text, ids }) => ids.length <= promptTokens && says(ids, text));
+  const prompts = candidates.map(({ text }) => ({ text }));
+  const scores = await environment.step(prompts, minibatch(context, examplesPerStep));
+  return candidates
+    .map(({ text, ids }, i) => ({ text, ids, reward: scores[i]!.reward }))
+    .filter(({ reward }) => Number.isFinite(reward));
+}
+
+function keptOf({ episode, prompt, score }: ScoredEpisode): Kept {
+  return { ids: episode.ids, text: prompt.text, reward: score.reward };
 }
 
 /**
@@ -182,7 +214,7 @@ interface PolicyGradientState {
 function advantagesOf(tried: readonly ScoredEpisode[], departures: readonly Departure[]) {
   const fresh = tried.slice(departures.length).map(({ score }) => score.reward);
   const { z, deviation } = standardise(fresh);
-  const changes = departures.map(({ parent }, i) => tried[i]!.score.reward - parent.score.reward);
+  const changes = departures.map(({ parent }, i) => tried[i]!.score.reward - parent.reward);
   const advantages = [...(changes.length > 1 ? standardise(changes).z : changes), ...z];
   return { advantages, deviation };
 }

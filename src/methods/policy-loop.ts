@@ -87,7 +87,12 @@ export async function scoreEpisodes(
   episodes: readonly Episode[],
   options: { policy: Policy; examplesPerStep: number },
 ): Promise<ScoredEpisode[]> {
-  const prompts = episodes.map(({ ids }) => promptOf(context, ids, options.policy.lm));
+  const { policy } = options;
+  const prompts = episodes.map(({ ids }) => {
+    const prompt = promptOf(context, ids, policy.lm);
+    // Ids that were set need not be those that the text has.
+    return policy.canWrite(ids) ? prompt : { text: prompt.text };
+  });
   const scores = await context.environment.step(
     prompts,
     minibatch(context, options.examplesPerStep),

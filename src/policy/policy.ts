@@ -48,7 +48,7 @@ export interface PolicyOptions {
 export interface Episode {
   /** Vocabulary ids of the prompt. */
   readonly ids: readonly number[];
-  /** Indices into the action space, one per token. */
+  /** Indices into the action space, one per token; 0 for one that was set and is not in it. */
   readonly actions: readonly number[];
   /** States [T, S] in which the actions were taken: hidden states, or rows of a table. */
   readonly states: Float32Array<ArrayBuffer>;
@@ -60,9 +60,9 @@ export interface Episode {
   readonly logProb: number;
 }
 
-/** Tokens that are set and tokens that the policy chooses. */
+/** Tokens that are set, of the whole vocabulary, and tokens that the policy chooses. */
 export interface Plan {
-  readonly actions: readonly number[];
+  readonly ids: readonly number[];
   readonly isFree: readonly boolean[];
 }
 
@@ -86,6 +86,8 @@ export class Policy {
   parameters: Parameters;
   private readonly parts: Parts;
   private readonly states = new Map<string, Float32Array>();
+  /** Index into the action space by vocabulary id. */
+  private readonly actionOf: ReadonlyMap<number, number>;
 
   private constructor(
     lm: LanguageModel,
@@ -97,6 +99,12 @@ export class Policy {
     this.actions = actions;
     this.parameters = parameters;
     this.parts = parts;
+    this.actionOf = new Map(actions.ids.map((id, action) => [id, action]));
+  }
+
+  /** Whether it could have written all of these ids itself. */
+  canWrite(ids: readonly number[]): boolean {
+    return ids.every((id) => this.actionOf.has(id));
   }
 
   /** A fresh policy that reads `context` before it writes. */
@@ -160,11 +168,12 @@ export class Policy {
         const row = logits.subarray(i * A, (i + 1) * A);
         const drawn = sampleAction(row, sampling, sampling.rng);
         const { logProb, entropy } = drawn;
-        const action = plans[i]?.isFree[t] === false ? plans[i].actions[t]! : drawn.action;
+        const set = plans[i]?.isFree[t] === false ? plans[i].ids[t]! : undefined;
+        const action = set === undefined ? drawn.action : (this.actionOf.get(set) ?? 0);
         episode.states.set(states.subarray(i * S, (i + 1) * S), t * S);
         episode.actions.push(action);
         episode.sampledLogProbs.push(drawn.sampledLogProb);
-        episode.ids.push(this.actions.ids[action]!);
+        episode.ids.push(set ?? this.actions.ids[action]!);
         episode.entropy += entropy / tokens;
         episode.logProb += logProb;
       });
@@ -274,7 +283,7 @@ export class Policy {
   }
 
   private rowAfter(ids: readonly number[]): number {
-    const beginning = ids.map((id) => this.actions.ids.indexOf(id));
+    const beginning = ids.map((id) => this.actionOf.get(id)!);
     return rowOf(beginning, this.actions.ids.length);
   }
 

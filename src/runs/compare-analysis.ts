@@ -103,7 +103,7 @@ interface RowParts {
 
 function rowOf({ method, seeds, cells, finds }: RowParts, interval: Bounds | null): CompareRow {
   if (!interval) {
-    const nothing = { test: null, validation: null, evaluations: null, seconds: null };
+    const nothing = { test: null, validation: null, evaluations: null, seconds: null, usd: null };
     return { method, kindOfResult: finds, seeds, ...nothing };
   }
   const found = cells.map(({ outcome }) => outcome!.found);
@@ -118,7 +118,13 @@ function rowOf({ method, seeds, cells, finds }: RowParts, interval: Bounds | nul
     validation: mean(found.map(({ validation }) => validation.score)),
     evaluations: mean(found.map(({ evaluations }) => evaluations)),
     seconds: mean(found.map(({ seconds }) => seconds)),
+    usd: meanOrNull(found.map(({ ledger }) => (ledger ? ledger.usd : 0))),
   };
+}
+
+function meanOrNull(values: readonly (number | null)[]): number | null {
+  const known = values.filter((value) => value !== null);
+  return known.length < values.length ? null : mean(known);
 }
 
 /** Accuracy of a finished cell on the test split. */

@@ -66,6 +66,8 @@ export interface CompareRow {
   readonly evaluations: number | null;
   /** Mean seconds of search and choice. */
   readonly seconds: number | null;
+  /** Mean dollars of search and choice; null where a price is not known, too. */
+  readonly usd: number | null;
 }
 
 /** Two methods on the repetitions that both finished. */

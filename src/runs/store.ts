@@ -7,6 +7,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { chmodSync, closeSync, existsSync, openSync } from 'node:fs';
+import { constants } from 'node:os';
 import { dirname, join } from 'node:path';
 import { ConfigError, StoreError, WhetstoneError } from '../errors.ts';
 import { dataFolder } from '../util/data-folder.ts';
@@ -372,14 +373,22 @@ function guarded<T>(path: string, work: () => T): T {
   }
 }
 
+/** A failure as SQLite tells it; `systemErrno` stands behind an "I/O error", but not with `node:sqlite`. */
+interface SqliteProblem extends NodeJS.ErrnoException {
+  readonly errcode?: number;
+  readonly systemErrno?: number;
+}
+
 /** SQLITE_IOERR_SHMSIZE: the index of the log, which readers need too, found no room. */
 const NO_ROOM_FOR_INDEX = 4874;
 
-function problemOf(error: NodeJS.ErrnoException & { errcode?: number }): string {
+const NO_ROOM: readonly (number | undefined)[] = [constants.errno.ENOSPC, constants.errno.EDQUOT];
+
+function problemOf(error: SqliteProblem): string {
   const text = `${error.code ?? ''} ${error.message}`;
   const elsewhere = 'set WHETSTONE_HOME to another folder';
   const isFull = /disk is full|SQLITE_FULL|ENOSPC|EDQUOT/.test(text);
-  if (isFull || error.errcode === NO_ROOM_FOR_INDEX) {
+  if (isFull || NO_ROOM.includes(error.systemErrno) || error.errcode === NO_ROOM_FOR_INDEX) {
     return `the disk is full; free some space or ${elsewhere}`;
   }
   if (/disk I\/O error|SQLITE_IOERR|EIO/.test(text)) {

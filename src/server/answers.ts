@@ -186,6 +186,7 @@ export const comparisonDetail: z.ZodType<contract.ComparisonDetail> = z.strictOb
       validation: share,
       evaluations: z.number(),
       seconds: z.number(),
+      usd: z.number().nullable(),
       prompts: z.array(z.string()),
     }),
   ),

@@ -217,6 +217,8 @@ export interface ComparisonDetail extends ComparisonSummary {
     readonly validation: number;
     readonly evaluations: number;
     readonly seconds: number;
+    /** Mean over runs; null where a price is not known. */
+    readonly usd: number | null;
     readonly prompts: readonly string[];
   }[];
   readonly pairs: readonly {

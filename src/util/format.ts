@@ -43,6 +43,12 @@ export function formatScore({
   return `${formatShare(score)} [${(low * 100).toFixed(1)}, ${(high * 100).toFixed(1)}]`;
 }
 
+/** Money in dollars; `null` where a price is not known. */
+export function formatUsd(usd: number | null): string {
+  if (usd === null) return 'not known';
+  return usd === 0 ? '$0' : `$${usd.toFixed(usd < 1 ? 4 : 2)}`;
+}
+
 /** A number with three or so digits that matter. */
 export function formatNumber(value: number): string {
   if (!Number.isFinite(value)) return String(value);

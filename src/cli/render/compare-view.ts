@@ -17,6 +17,7 @@ import {
   formatScore,
   formatSeconds,
   formatShare,
+  formatUsd,
 } from '../../util/format.ts';
 import { pad, truncate, visible } from '../../util/text.ts';
 import { bar, sparkline } from './chart.ts';
@@ -185,6 +186,7 @@ export function comparisonLines(
 ): string[] {
   const { style } = look;
   const number = (value: number | null) => (value === null ? '' : formatCount(value));
+  const costs = analysis.rows.some(({ test, usd }) => test && usd !== 0);
   const table = renderTable(
     [
       { title: 'method' },
@@ -192,6 +194,7 @@ export function comparisonLines(
       { title: 'validation', align: 'right' },
       { title: 'evaluations', align: 'right' },
       { title: 'seconds', align: 'right' },
+      ...(costs ? [{ title: 'cost', align: 'right' } as const] : []),
       { title: 'runs', align: 'right' },
       { title: 'finds', canShrink: true },
     ],
@@ -201,6 +204,7 @@ export function comparisonLines(
       row.validation === null ? '' : formatShare(row.validation),
       number(row.evaluations),
       number(row.seconds),
+      ...(costs ? [row.test ? formatUsd(row.usd) : ''] : []),
       String(row.seeds.length),
       row.kindOfResult,
     ]),

@@ -21,6 +21,7 @@ import {
   formatScore,
   formatSeconds,
   formatShare,
+  formatUsd,
 } from '../../util/format.ts';
 import { pad, truncate, visible } from '../../util/text.ts';
 import { bar, sparkline } from './chart.ts';
@@ -161,7 +162,7 @@ export function ledgerLines(ledger: LedgerLine | undefined, style: Style): strin
   if (ledger === undefined) return [];
   if (ledger.calls === 0 && ledger.cached === 0 && ledger.retries === 0) return [];
   const { calls, cached, inputTokens, outputTokens, usd, retries } = ledger;
-  const money = usd === null ? 'at a price that is not known' : `$${usd.toFixed(4)}`;
+  const money = usd === null ? 'at a price that is not known' : formatUsd(usd);
   const more = [
     ...(cached > 0 ? [`${formatCount(cached)} from the cache`] : []),
     ...(retries > 0 ? [`${formatCount(retries)} retries`] : []),

@@ -5,12 +5,21 @@ import {
   formatScore,
   formatSeconds,
   formatShare,
+  formatUsd,
 } from '../../util/format.ts';
 import { accuracyOf, isClear, leaderFirst, points } from '../compare-analysis.ts';
 import { describeBudget } from '../search.ts';
 import { intervalChart, lineChart } from './charts.ts';
 import { html, htmlPrompt } from './escape.ts';
-import { commandOf, judging, KINDS, nameOf, type Report, type ReportedMethod } from './report.ts';
+import {
+  commandOf,
+  judging,
+  KINDS,
+  nameOf,
+  type Report,
+  type ReportedMethod,
+  spending,
+} from './report.ts';
 import { STYLE } from './style.ts';
 
 export function htmlReport(report: Report): string {
@@ -64,7 +73,8 @@ function failures({ failed, compared: { plan } }: Report): string {
   return `<section class="failed"><h2>Runs that failed</h2><ul>${items.join('')}</ul></section>`;
 }
 
-function accuracySection({ methods }: Report): string {
+function accuracySection(report: Report): string {
+  const { methods } = report;
   const bars = methods.flatMap(({ row, look, accuracies }) =>
     row.test ? [{ method: row.method, look, ...row.test, values: accuracies }] : [],
   );
@@ -75,12 +85,12 @@ function accuracySection({ methods }: Report): string {
     row.validation === null ? '–' : formatShare(row.validation),
     row.evaluations === null ? '–' : formatCount(row.evaluations),
     row.seconds === null ? '–' : formatSeconds(row.seconds),
-    '$0',
+    row.test ? formatUsd(row.usd) : '–',
     `${row.seeds.length} of ${cells.length}`,
   ]);
   const head = ['Method', 'Sealed test, 95%', 'Validation', 'Evaluations', 'Time', 'Money', 'Runs'];
   return `<section><h2>Accuracy on the sealed test</h2>${chart}${table(head, rows)}
-<p class="note">Evaluations (examples that the model answered) and time are means over runs, of search and choice. A search ends with the step in which its budget is spent, so that it can use a little more. All models are local: no money was spent.</p></section>`;
+<p class="note">${spending(report)}</p></section>`;
 }
 
 function differences({ analysis: { pairs } }: Report): string {

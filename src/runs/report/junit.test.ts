@@ -222,7 +222,7 @@ describe('junitXml of searches', () => {
       { method: 'soft-q', repetition: 0, state: 'failed', error: 'out of \u0000 <memory> ]]>' },
       { method: 'soft-q', repetition: 1, state: 'failed', error: 'too' },
     ] as unknown as StoredCell[];
-    const row = (method: string, test: CompareRow['test']) => ({ method, kindOfResult: 'text', seeds: [], test, validation: null, evaluations: null, seconds: null }) as const; // biome-ignore format: one value
+    const row = (method: string, test: CompareRow['test']) => ({ method, kindOfResult: 'text', seeds: [], test, validation: null, evaluations: null, seconds: null, usd: null }) as const; // biome-ignore format: one value
     const rows = [row('random', { mean: 0.75, interval: [0.5, 1] }), row('soft-q', null)];
     const plan = { repetitions: [{ seed: 1 }, { seed: 2, split: 'b' }] };
     const compared = { plan, cells, about: { task: 'tiny' } } as unknown as Compared;

@@ -1,8 +1,14 @@
 /** The report as Markdown: the same content as the HTML, for reviews and repositories. */
-import { formatCount, formatScore, formatSeconds, formatShare } from '../../util/format.ts';
+import {
+  formatCount,
+  formatScore,
+  formatSeconds,
+  formatShare,
+  formatUsd,
+} from '../../util/format.ts';
 import { isClear, leaderFirst, points } from '../compare-analysis.ts';
 import { markdown, markdownPrompt } from './escape.ts';
-import { commandOf, judging, KINDS, nameOf, type Report } from './report.ts';
+import { commandOf, judging, KINDS, nameOf, type Report, spending } from './report.ts';
 
 export function markdownReport(report: Report): string {
   const { compared, analysis, methods, failed } = report;
@@ -15,7 +21,7 @@ export function markdownReport(report: Report): string {
       i === 0 ? `**${markdown(line)}**` : markdown(line),
       '',
     ]),
-    `${plan.methods.length} methods, ${plan.repetitions.length} repetitions each; task LM ${markdown(about.taskLm)}; ${examples.train} train, ${examples.validation} validation and ${formatCount(examples.test)} sealed test examples; comparison ${id}.`,
+    `${plan.methods.length} methods, ${plan.repetitions.length === 1 ? '1 repetition' : `${plan.repetitions.length} repetitions`} each; task LM ${markdown(about.taskLm)}; ${examples.train} train, ${examples.validation} validation and ${formatCount(examples.test)} sealed test examples; comparison ${id}.`,
     '',
     '## Results',
     '',
@@ -27,12 +33,12 @@ export function markdownReport(report: Report): string {
         row.validation === null ? '' : formatShare(row.validation),
         row.evaluations === null ? '' : formatCount(row.evaluations),
         row.seconds === null ? '' : formatSeconds(row.seconds),
-        '$0',
+        row.test ? formatUsd(row.usd) : '',
         `${row.seeds.length} of ${cells.length}`,
       ]),
     ),
     '',
-    'Evaluations and time are means over runs, of search and choice. A search ends with the step in which its budget is spent, so that it can use a little more. All models are local: no money was spent.',
+    spending(report),
     '',
     ...section(
       'Failed',

@@ -10,7 +10,7 @@ import { planOf } from '../compare-plan.ts';
 import type { StoredCell } from '../comparison-table.ts';
 import { parseConfig } from '../config.ts';
 import { nothingAsked } from '../ledger.ts';
-import { openStore } from '../store.ts';
+import { openStore, type RunStore } from '../store.ts';
 import { meanCurve, niceTicks } from './charts.ts';
 import { htmlPrompt, markdown, markdownPrompt } from './escape.ts';
 import { writeReport } from './report.ts';
@@ -68,6 +68,22 @@ function comparedOf(cells: readonly StoredCell[], seeds = 5): Compared {
     hashes: { 'a.csv': 'f00' },
     about: { task: '<b>name', taskLm: 'lm', policyLm: 'lm', examples },
   };
+}
+
+/** The cell with a run of one step in the store. */
+function withRun(store: RunStore, cell: StoredCell): StoredCell {
+  const versions = { whetstone: '0' };
+  const run = store.createRun({ method: cell.method, config: {}, seed: 1, versions, hashes: {} });
+  store.appendEvent(run, {
+    kind: 'step',
+    step: 1,
+    reward: 1,
+    bestPrompt: '',
+    bestReward: 2,
+    promptsPerSecond: 1,
+    evaluations: 50,
+  });
+  return { ...cell, run };
 }
 
 const grid = (skills: Record<string, number>, seeds = 5) =>
@@ -145,20 +161,7 @@ describe('files', () => {
   beforeAll(async () => {
     const folder = await mkdtemp(join(tmpdir(), 'whetstone-report-'));
     const store = await openStore(folder);
-    const made = (cell: StoredCell) => {
-      const versions = { whetstone: '0' };
-      const run = store.createRun({ method: cell.method, config: {}, seed: 1, versions, hashes: {} }); // biome-ignore format: one call
-      store.appendEvent(run, {
-        kind: 'step',
-        step: 1,
-        reward: 1,
-        bestPrompt: '',
-        bestReward: 2,
-        promptsPerSecond: 1,
-        evaluations: 50,
-      });
-      return { ...cell, run };
-    };
+    const made = (cell: StoredCell) => withRun(store, cell);
     const cells = [
       made(cellOf({ method: 'manual', repetition: 0, skill: 0.7, prompt: EVIL })),
       made(cellOf({ method: 'random', repetition: 0, skill: 0.6 })),
@@ -168,6 +171,33 @@ describe('files', () => {
     html = await readFile(result.report.html, 'utf8');
     text = await readFile(result.report.markdown, 'utf8');
     store.close();
+  });
+
+  it('says what the runs cost, and where a price is not known', async () => {
+    const priced = (method: string, usd: number | null) => {
+      const cell = cellOf({ method, repetition: 0, skill: 0.8 });
+      const ledger = { ...nothingAsked, calls: 10, usd };
+      const found = { ...cell.outcome!.found, ledger };
+      return { ...cell, outcome: { ...cell.outcome!, found } };
+    };
+    const folder = await mkdtemp(join(tmpdir(), 'whetstone-report-'));
+    const store = await openStore(folder);
+    const cells = [priced('manual', 1.25), priced('random', null)];
+    const compared = comparedOf(
+      cells.map((cell) => withRun(store, cell)),
+      1,
+    );
+    const { rows } = analyse(compared);
+    expect(rows.map(({ usd }) => usd)).toEqual([1.25, null]);
+    const { report } = (await writeReport(compared, store, join(folder, 'out'))).result;
+    store.close();
+    const twin = await readFile(report.markdown, 'utf8');
+    for (const text of [await readFile(report.html, 'utf8'), twin]) {
+      expect(text).toContain('$1.25');
+      expect(text).toContain('not known');
+      expect(text).not.toContain('no money was spent');
+    }
+    expect(twin).toContain('1 repetition each');
   });
 
   it('are one file each, without scripts or anything to load', () => {

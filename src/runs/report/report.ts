@@ -152,6 +152,18 @@ export function commandOf({ plan: { loaded, methods, repetitions } }: Compared):
   ].join(' ');
 }
 
+/** What the columns of evaluations, time and money say. */
+export function spending({ methods }: Report): string {
+  const asked = methods.some(({ cells }) =>
+    cells.some((cell) => (cell.outcome?.found.ledger?.calls ?? 0) > 0),
+  );
+  return `Evaluations (examples that the model answered)${asked ? ', time and money' : ' and time'} are means over runs, of search and choice. A search ends with the step in which its budget is spent, so that it can use a little more. ${
+    asked
+      ? 'Money is at the prices that the configuration says; local models cost none.'
+      : 'All models are local: no money was spent.'
+  }`;
+}
+
 /** How the figures came about, a sentence each. */
 export function judging({ compared, analysis }: Report): string[] {
   const { repetitions } = compared.plan;

@@ -57,6 +57,7 @@ const showComparison = route({
                 validation: row.validation,
                 evaluations: row.evaluations,
                 seconds: row.seconds,
+                usd: row.usd,
                 prompts: prompts(method),
               },
             ]

@@ -24,11 +24,13 @@ export function Curves({ curves }: { curves: readonly Curve[] }) {
   const label = drawn
     .map(({ method, points }) => `${method} reaches ${number(points.at(-1)!.reward)}`)
     .join('; ');
-  if (all.length === 0)
-    return <p className="muted">No search has ended yet, or none found a prompt step by step.</p>;
   return (
+    // Its width is watched from the start, also where the first points come later.
     <div ref={box} className="figure">
-      {width > 0 && (
+      {all.length === 0 && (
+        <p className="muted">No search has ended yet, or none found a prompt step by step.</p>
+      )}
+      {width > 0 && all.length > 0 && (
         <svg
           width={width}
           height={HEIGHT}

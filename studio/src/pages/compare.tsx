@@ -145,6 +145,7 @@ function Compared({ comparison }: { comparison: ComparisonDetail }) {
 }
 
 function MethodTable({ comparison: { rows } }: { comparison: ComparisonDetail }) {
+  const costs = rows.some(({ usd }) => usd !== 0);
   return (
     <TableFrame label="Methods">
       <table className="cards">
@@ -155,6 +156,7 @@ function MethodTable({ comparison: { rows } }: { comparison: ComparisonDetail })
             <th scope="col">Validation</th>
             <th scope="col">Evaluations</th>
             <th scope="col">Time</th>
+            {costs && <th scope="col">Money</th>}
             <th scope="col">Prompts found</th>
           </tr>
         </thead>
@@ -183,6 +185,11 @@ function MethodTable({ comparison: { rows } }: { comparison: ComparisonDetail })
               <td className="figure-cell" data-label="Time">
                 {duration(row.seconds)}
               </td>
+              {costs && (
+                <td className="figure-cell" data-label="Money">
+                  {row.usd === null ? 'price not known' : `$${row.usd.toFixed(4)}`}
+                </td>
+              )}
               <td>
                 <ul className="plain">
                   {[...new Set(row.prompts)].map((prompt) => (

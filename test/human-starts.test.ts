@@ -1,0 +1,36 @@
+/** Policy gradient that sets out from human prompts. */
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { searchTiny, type TinyTask, tinyTask } from './tiny-task.ts';
+
+let task: TinyTask;
+beforeAll(async () => {
+  task = await tinyTask();
+});
+afterAll(() => task.remove());
+
+const of = (start: string) =>
+  searchTiny(
+    task,
+    'method.name=policy-gradient',
+    `method.start=${start}`,
+    'method.promptTokens=4',
+    'method.batchSize=8',
+    'method.adapterWidth=16',
+    'budget.evaluations=600',
+  );
+
+it('writes before human candidates in its first step, which are no result themselves', async () => {
+  const { reports, pool } = await of('human');
+  const first = reports[0]!.tried.slice(0, 4).map(({ prompt }) => prompt.text);
+  // These two the tiny vocabulary has words for.
+  for (const text of first) expect(text).toMatch(/ (It was|The sentiment is)$/);
+  const found = pool.top(100).map(({ prompt }) => prompt.text);
+  expect(found).not.toContain('It was');
+  expect(found.some((text) => text.endsWith('It was'))).toBe(true);
+});
+
+it('begins with its own prompts alone unless it is told', async () => {
+  const { reports } = await of('policy');
+  expect(reports[0]!.tried).toHaveLength(8);
+  expect(reports[0]!.tried.some(({ prompt }) => prompt.text.endsWith('It was'))).toBe(false);
+});
