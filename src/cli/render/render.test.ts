@@ -127,12 +127,12 @@ describe('run view', () => {
     expect(view.lines(80)).toEqual([expect.stringMatching(/downloading m .*5\.00 MB of 10\.0 MB/)]);
     expect(view.plain()).toBe('downloading m: 5.00 MB of 10.0 MB');
   });
-  it('says what is chosen by where a row has a smaller validation score than the one above', () => {
+  it('says what human prompts are chosen by where the best has the smaller validation score', () => {
     const row = { method: 'a human prompt', prompt: 'Sentiment:', validation: SCORE, test: SCORE };
     const options = { style: plain, width: 110, next: [] };
     const shown = (first: number, second: number) => {
       const scored = [first, second].map((score) => ({ ...row, validation: { ...SCORE, score } }));
-      return resultLines({ ...RESULT, rows: scored }, options).join('\n');
+      return resultLines({ ...RESULT, rows: [...scored, row] }, options).join('\n');
     };
     expect(shown(0.8, 0.7)).toContain('highest mean reward on train and validation');
     expect(shown(0.7, 0.8)).not.toContain('highest mean reward');

@@ -184,15 +184,12 @@ function priceLines(price: FluencyPrice | undefined, style: Style): string[] {
   return [...out, `      had fluency been free: ${other}`];
 }
 
-/** Choice is by reward: what is called best may have the smaller validation score. */
+/** Human prompts are chosen by reward: the best of them may have the smaller validation score. */
 function choiceNote(rows: readonly ResultRow[], style: Style): string[] {
-  const isOdd = rows.some(
-    (row, i) => i > 0 && row.validation.score < rows[i - 1]!.validation.score,
-  );
-  if (!isOdd) return [];
-  return [
-    `${style.dim('note')}  the best is what has the highest mean reward on train and validation`,
-  ];
+  const [ordinary, best] = rows.slice(0, -1);
+  if (!ordinary || !best || best.validation.score >= ordinary.validation.score) return [];
+  const what = 'the best human prompt has the highest mean reward on train and validation';
+  return [`${style.dim('note')}  ${what}`];
 }
 
 /** No winner is announced inside the noise. */
