@@ -51,7 +51,7 @@ it('a file that cannot be written, a share that is none', async () => {
   expect(ran.stderr).toMatch(/^whetstone: --junit folder: cannot be written \(E[A-Z]+\)\n$/);
   const wrong = evaluate('--threshold', '80');
   expect(wrong.status).toBe(2);
-  expect(wrong.stderr).toContain('Expected a share from 0 to 1, as in 0.8.');
+  expect(wrong.stderr).toContain('as in 0.8; see "whetstone evaluate --help"');
 });
 
 it('optimize holds the test score against it', async () => {
