@@ -26,8 +26,11 @@ describe.skipIf(process.platform === 'win32')('file modes (needs POSIX)', () => 
   let task: TinyTask;
   let result: OptimizeResult;
   const before = process.umask(0o022);
+  // Models have their place in the home unless that says otherwise.
+  const models = process.env.WHETSTONE_MODELS;
 
   beforeAll(async () => {
+    delete process.env.WHETSTONE_MODELS;
     task = await tinyTask();
     const store = await openStore();
     result = await optimize(await task.load('method.name=soft-prompt', 'budget.evaluations=600'), { store }); // biome-ignore format: one call
@@ -38,6 +41,7 @@ describe.skipIf(process.platform === 'win32')('file modes (needs POSIX)', () => 
   });
   afterAll(async () => {
     process.umask(before);
+    if (models !== undefined) process.env.WHETSTONE_MODELS = models;
     await task?.remove();
   });
 
