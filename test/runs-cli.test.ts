@@ -311,22 +311,29 @@ describe('models behind an API', () => {
     return rest;
   };
 
-  it('are paid once: what was answered before the kill is not asked again, and counts', async () => {
+  /** Sums to be done by models of the server, and how they are searched. */
+  async function writeConfig(name: string, search: object) {
     const rows = sums(40).map((row) => JSON.stringify(row));
     await writeFile(join(task.folder, 'sums.jsonl'), `${rows.join('\n')}\n`);
-    const model = (name: string) => ({
+    const model = (called: string) => ({
       provider: 'openai-compatible',
-      model: name,
+      model: called,
       baseUrl: server.baseUrl,
     });
     const config = {
       task: { kind: 'arithmetic', data: 'sums.jsonl', input: 'problem', gold: 'answer' },
       taskLm: model('calculator'),
       policyLm: model('writer'),
-      method: { name: 'reflect', prompts: ['Solve the problem.'] },
+      ...search,
       budget: { evaluations: 200, minutes: 600 },
     };
-    await writeFile(join(task.folder, 'text.yaml'), JSON.stringify(config));
+    await writeFile(join(task.folder, name), JSON.stringify(config));
+  }
+
+  it('are paid once: what was answered before the kill is not asked again, and counts', async () => {
+    await writeConfig('text.yaml', {
+      method: { name: 'reflect', prompts: ['Solve the problem.'] },
+    });
     const whole = await whetstone(['optimize', 'text.yaml']);
     expect(whole.code).toBe(0);
     const calls = server.asked.length;
@@ -347,21 +354,9 @@ describe('models behind an API', () => {
   }, 240_000);
 
   it('are paid once by a comparison, too', async () => {
-    const rows = sums(40).map((row) => JSON.stringify(row));
-    await writeFile(join(task.folder, 'sums.jsonl'), `${rows.join('\n')}\n`);
-    const model = (name: string) => ({
-      provider: 'openai-compatible',
-      model: name,
-      baseUrl: server.baseUrl,
-    });
-    const config = {
-      task: { kind: 'arithmetic', data: 'sums.jsonl', input: 'problem', gold: 'answer' },
-      taskLm: model('calculator'),
-      policyLm: model('writer'),
+    await writeConfig('grid.yaml', {
       methods: { reflect: { prompts: ['Solve the problem.'] } },
-      budget: { evaluations: 200, minutes: 600 },
-    };
-    await writeFile(join(task.folder, 'grid.yaml'), JSON.stringify(config));
+    });
     const args = ['compare', 'grid.yaml', '--methods', 'manual,reflect', '--seeds', '1'];
     const compareIn = (home: string, most = Number.POSITIVE_INFINITY) =>
       whetstoneIn(task.folder, args, {

@@ -3,8 +3,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { thinned } from '../util/measured.ts';
 import type { RunEvent } from './events.ts';
-import { joined, summaryOf, thinned } from './series-table.ts';
+import { joined, summaryOf } from './series-table.ts';
 import { sqliteDriver } from './sqlite.ts';
 import { openStore, type RunStore } from './store.ts';
 

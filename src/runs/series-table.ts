@@ -10,14 +10,9 @@
  * Rows are made in the transaction of the event that fills them. What an earlier version recorded has
  * none: they are made up for when the run goes on, and until then evenly spaced steps stand for it.
  */
+import { type Measured, stepNumbers, thinned } from '../util/measured.ts';
 import type { RunEvent } from './events.ts';
 import type { Database } from './sqlite.ts';
-
-/** A measure where it was taken: steps ascending, a value each. */
-export interface Measured {
-  readonly step: readonly number[];
-  readonly value: readonly number[];
-}
 
 export type Measures = Readonly<Record<string, Measured>>;
 
@@ -35,29 +30,6 @@ const PIECE = 1024;
 /** Measures of a run; a method takes a few dozen at most. */
 const MAX_MEASURES = 64;
 
-/**
- * At most `points` places of each measure, the first, the last, the least and the greatest of them all
- * among them: of every bucket its least and greatest are kept.
- */
-export function thinned({ step, value }: Measured, points: number): Measured {
-  if (step.length <= points) return { step, value };
-  const kept = new Set([0]);
-  const buckets = Math.max(1, Math.floor((points - 2) / 2));
-  for (let bucket = 0; bucket < buckets; bucket++) {
-    const from = Math.floor((bucket * step.length) / buckets);
-    const to = Math.floor(((bucket + 1) * step.length) / buckets);
-    let [low, high] = [from, from];
-    for (let i = from; i < to; i++) {
-      if (value[i]! < value[low]!) low = i;
-      if (value[i]! > value[high]!) high = i;
-    }
-    kept.add(low).add(high);
-  }
-  kept.add(step.length - 1);
-  const order = [...kept].sort((a, b) => a - b);
-  return { step: order.map((i) => step[i]!), value: order.map((i) => value[i]!) };
-}
-
 /** All that events measured, one after the other. */
 export function summaryOf(events: readonly RunEvent[]): Summary {
   const measures = collector();
@@ -66,7 +38,9 @@ export function summaryOf(events: readonly RunEvent[]): Summary {
     if (event.kind === 'step') steps++;
     const step = 'step' in event ? event.step : undefined;
     if (step === undefined) continue;
-    for (const [name, value] of measuredBy(event)) measures.put(name, step, value);
+    for (const [name, value] of Object.entries(measuredBy(event))) {
+      measures.put(name, step, value);
+    }
   }
   return { steps, measures: measures.all() };
 }
@@ -107,25 +81,12 @@ export function thinnedSummary({ steps, measures }: Summary, points: number): Su
   return { steps, measures: Object.fromEntries(left) };
 }
 
-/** Numbers of an event by stable names; what is no number, as a reward that there is none of, is left out. */
-function measuredBy(event: RunEvent): [name: string, value: number][] {
-  const given: Record<string, unknown> =
-    event.kind === 'step'
-      ? {
-          reward: event.reward,
-          bestReward: event.bestReward,
-          entropy: event.entropy,
-          promptsPerSecond: event.promptsPerSecond,
-          evaluations: event.evaluations,
-          spent: event.spent,
-          perplexity: event.fluency?.perplexity,
-          taskReward: event.fluency?.taskReward,
-          ...event.quantities,
-        }
-      : event.kind === 'validation'
-        ? { validation: event.validation.score }
-        : {};
-  return Object.entries(given).filter((pair): pair is [string, number] => Number.isFinite(pair[1]));
+/** Numbers of an event by stable names. */
+function measuredBy(event: RunEvent): Record<string, number> {
+  if (event.kind === 'step') return stepNumbers(event);
+  if (event.kind !== 'validation') return {};
+  const { score } = event.validation;
+  return Number.isFinite(score) ? { validation: score } : {};
 }
 
 /** Makes the rows that events up to a number have filled. To be called inside of a transaction. */

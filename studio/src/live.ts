@@ -6,8 +6,9 @@
  */
 import { useCallback, useEffect, useRef, useState } from 'react';
 import type { Episode, LogEntry, RunDetail, RunState } from '../../src/server/contract.ts';
+import { stepNumbers } from '../../src/util/measured.ts';
 import { api } from './api.ts';
-import { append, POINTS, type Track, valuesOf } from './thin.ts';
+import { append, POINTS, type Track } from './thin.ts';
 
 /** After which a stream that was refused is asked for again. */
 const AGAIN_MS = 5000;
@@ -136,7 +137,7 @@ export function withEntry(run: LiveRun, { seq, event }: LogEntry): LiveRun {
 
 function withStep(run: LiveRun, event: LogEntry['event']): LiveRun {
   const step = Number(event.step);
-  const track = append(run.track, step, valuesOf(event));
+  const track = append(run.track, step, stepNumbers(event));
   const prompt = event.bestPrompt as string | undefined;
   const reward = event.bestReward as number | undefined;
   const { lineage } = run.detail;

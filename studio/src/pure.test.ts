@@ -1,12 +1,13 @@
 /** The page's parts that need no browser: texts, numbers, addresses, thinning, differences. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { type Measured, stepNumbers, thinned } from '../../src/util/measured.ts';
 import { createViewport, pan, zoom } from './charts/viewport.ts';
 import { kinship, wordDiff } from './diff.ts';
 import { ago, bytes, duration, number, pValue } from './format.ts';
 import { type LiveRun, withEntry } from './live.ts';
 import { hrefOf, parseRoute } from './router.ts';
-import { append, type Measured, type Track, thin, valuesOf } from './thin.ts';
+import { append, type Track } from './thin.ts';
 import { pieces, plain } from './visible.ts';
 import { sentence } from './words.ts';
 
@@ -48,7 +49,7 @@ describe('thinning', () => {
   });
 
   it('keeps within the bound, with the ends and the peaks', () => {
-    const { step, value } = thin(long(10_000), 100);
+    const { step, value } = thinned(long(10_000), 100);
     expect(step.length).toBeLessThanOrEqual(100);
     expect(step.at(0)).toBe(1);
     expect(step.at(-1)).toBe(10_000);
@@ -60,7 +61,7 @@ describe('thinning', () => {
     const values = fc.array(fc.float({ noNaN: true }), { maxLength: 300 });
     fc.assert(
       fc.property(values, fc.integer({ min: 4, max: 60 }), (given, points) => {
-        const { step, value } = thin({ step: given.map((_, i) => i), value: given }, points);
+        const { step, value } = thinned({ step: given.map((_, i) => i), value: given }, points);
         expect(value).toEqual(step.map((i) => given[i]));
         expect(step).toEqual([...step].sort((a, b) => a - b));
         expect(step.length).toBeLessThanOrEqual(points);
@@ -96,7 +97,7 @@ describe('thinning', () => {
       bestPrompt: 'x',
       quantities: { kl: 2, loss: null },
     };
-    expect(valuesOf(event)).toEqual({ reward: 1, kl: 2 });
+    expect(stepNumbers(event)).toEqual({ reward: 1, kl: 2 });
   });
 });
 

@@ -1,8 +1,9 @@
 /** The charts of a run: each with a line that explains it and a table of the same values. */
 import { memo, useMemo, useState } from 'react';
+import type { Measured } from '../../../src/util/measured.ts';
 import { number, share } from '../format.ts';
 import { Term } from '../parts/bits.tsx';
-import type { Measured, Track } from '../thin.ts';
+import type { Track } from '../thin.ts';
 import { mainMeasures, measureOf } from '../words.ts';
 import { LineChart } from './line-chart.tsx';
 import { createViewport, type Viewport } from './viewport.ts';
