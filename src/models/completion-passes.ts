@@ -24,8 +24,8 @@ export interface CompletionSignals {
   readonly refLogProbs?: readonly (readonly ArrayLike<number>[])[];
 }
 
-/** Most logits of one pass: 170 tokens of a vocabulary of 49,152. A pass takes some 4 MB a token. */
-const LOGITS = 2 ** 23;
+/** Most logits of one pass: 341 tokens of a vocabulary of 49,152. A pass takes some 4 MB a token. */
+const LOGITS = 2 ** 24;
 
 /** Most rows of one pass, its prompts' included, where a group has fewer. */
 const ROWS = 512;
