@@ -9,32 +9,27 @@
 import { ConfigError } from '../errors.ts';
 import type { LanguageModel } from '../models/language-model.ts';
 import type { Precision } from '../models/prepared-weights.ts';
-import {
-  type Brancher,
-  cacheBytesPerToken,
-  type PrefixCache,
-  type Scorer,
-} from '../models/programs.ts';
-import { excerpt } from '../tasks/excerpt.ts';
+import { cacheBytesPerToken, type PrefixCache } from '../models/programs.ts';
 import type { ComposedReward } from '../tasks/rewards/composed.ts';
 import type { RewardFunction } from '../tasks/rewards/index.ts';
 import type { Example, Task } from '../tasks/task.ts';
 import { sha256Json } from '../util/hash.ts';
+import { type Block, divide, PrefixCaches } from './blocks.ts';
 import { type Charge, charged } from './charge.ts';
 import { checkTask } from './check-task.ts';
-import { continuations, type LabelWords, labelWordsOf } from './label-words.ts';
-import { type Layout, layoutOf, type Prompt, type Rendered } from './layout.ts';
+import { ClassScores } from './class-scores.ts';
+import { ExampleTexts } from './example-texts.ts';
+import { labelWordsOf } from './label-words.ts';
+import type { Layout, Prompt, Rendered } from './layout.ts';
 import { TaskLmPrograms } from './programs.ts';
 import { type PromptScore, scoreOf } from './prompt-score.ts';
 import type { AnsweredExample, PromptScorer } from './prompt-scorer.ts';
 import { noRecorder, type Recorder } from './recorder.ts';
 import { ScoreCache } from './score-cache.ts';
 
+export { EXAMPLES_PER_PASS } from './blocks.ts';
 export type { Prompt } from './layout.ts';
 export type { PromptScore } from './prompt-score.ts';
-
-/** Examples of a block, unless an environment says otherwise. */
-export const EXAMPLES_PER_PASS = 8;
 
 export interface EnvironmentOptions {
   readonly task: Task;
@@ -67,38 +62,26 @@ export type Compose = (
   prompt: { readonly text: string; readonly ids: readonly number[] },
 ) => ComposedReward;
 
-/** Examples that are computed together, in order of length. */
-interface Block {
-  readonly examples: readonly number[];
-  cache?: PrefixCache;
-}
-
 export class Environment implements PromptScorer {
   readonly task: Task;
   readonly taskLm: LanguageModel;
   readonly examples: readonly Example[];
   readonly precision: Precision;
-  readonly layout: Layout;
   /** Task-LM example evaluations so far: answers from the cache cost none. */
   evaluations = 0;
   private readonly options: EnvironmentOptions;
-  private readonly labels: LabelWords;
+  private readonly texts: ExampleTexts;
+  private readonly classScores: ClassScores;
   private readonly known: ScoreCache;
-  private readonly blocks: Block[];
-  private readonly prefixes: readonly (readonly number[])[];
-  private readonly suffixes: readonly (readonly number[])[];
-  /** What the tokenizer puts around a text: half before, half after. */
-  private readonly frame: readonly number[];
-  /** The longest example without a prompt. */
-  private readonly longest: { readonly example: number; readonly tokens: number };
-  private cachedBytes = 0;
+  private readonly blocks: readonly Block[];
+  private readonly caches: PrefixCaches;
   private readonly programs: TaskLmPrograms;
   private readonly recorder: Recorder;
   /** What a recorder knows this environment by: all that decides its scores but the prompts. */
   private readonly place: string;
 
   constructor(options: EnvironmentOptions) {
-    const { task, taskLm, examples } = options;
+    const { task, taskLm, examples, together } = options;
     if (examples.length === 0)
       throw new ConfigError(`task ${task.name}: there are no examples to score on`);
     this.options = options;
@@ -106,19 +89,26 @@ export class Environment implements PromptScorer {
     this.taskLm = taskLm;
     this.examples = examples;
     this.precision = options.precision;
-    this.layout = layoutOf(task, taskLm.config.kind, taskLm.tokenizer);
-    this.labels = labelWordsOf(task, taskLm.config.kind, taskLm.tokenizer);
+    this.texts = new ExampleTexts(task, taskLm, examples);
     this.programs = options.programs ?? new TaskLmPrograms(taskLm, options);
+    const labels = labelWordsOf(task, taskLm.config.kind, taskLm.tokenizer);
+    this.classScores = new ClassScores(this.programs, labels, (ids) => this.texts.answerPlace(ids));
     this.known = new ScoreCache(examples.length, task.classes.length);
-    this.prefixes = examples.map(({ input }) => this.layout.before(input));
-    this.suffixes = examples.map(({ input }) => this.layout.after(input));
-    this.frame = taskLm.tokenizer.encode('', { addSpecialTokens: true });
-    const tokens = examples.map((_, e) => this.prefixes[e]!.length + this.suffixes[e]!.length);
-    const most = tokens.reduce((a, b) => Math.max(a, b));
-    this.longest = { example: tokens.indexOf(most), tokens: most };
-    this.blocks = this.makeBlocks();
+    this.blocks = divide(
+      this.texts,
+      together ?? [examples.map((_, e) => e)],
+      options.examplesPerPass,
+    );
+    this.caches = new PrefixCaches(
+      { taskLm, texts: this.texts, programs: this.programs },
+      options.cacheBytes ?? 2e9,
+    );
     this.recorder = options.recorder ?? noRecorder;
     this.place = options.recorder ? this.describe() : '';
+  }
+
+  get layout(): Layout {
+    return this.texts.layout;
   }
 
   /** Number of blocks that `step` can be limited to. */
@@ -163,7 +153,7 @@ export class Environment implements PromptScorer {
       const odd =
         this.layout.order === 'masked'
           ? all
-          : all.filter((e) => !sameIds(joint[e]!, this.assembled(prompt, e)));
+          : all.filter((e) => !sameIds(joint[e]!, this.texts.whole(prompt, e)));
       return { prompt, joint, odd };
     });
     const divisible = readings.filter(({ odd }) => odd.length < all.length);
@@ -179,7 +169,7 @@ export class Environment implements PromptScorer {
       if (odd.length > 0) {
         const asked = JSON.stringify([this.place, 'whole', texts[r]]);
         const afresh = await this.recorder.floats(asked, () =>
-          this.scoreWhole(
+          this.classScores.ofTexts(
             odd.map((e) => joint[e]!),
             (share) => onProgress((r + share) / readings.length),
           ),
@@ -216,22 +206,20 @@ export class Environment implements PromptScorer {
 
   /** A prompt in its place in one example's text: all ids, and where the answer is read. */
   rendered(prompt: readonly number[], e: number): Rendered {
-    const isMasked = this.layout.order === 'masked';
-    const ids = isMasked ? this.maskedIds(prompt, e) : this.assembled(prompt, e);
-    return { ids, answer: this.answerPlace(ids) };
+    return this.texts.rendered(prompt, e);
   }
 
   /** Lends a block's keys and values, where the input comes first; they are kept as `step` keeps them. */
   async withPrefixes<T>(b: number, use: (cache: PrefixCache) => Promise<T>): Promise<T> {
     const block = this.blocks[b]!;
-    const result = await use(await this.blockCache(block));
-    if (this.cachedBytes > this.cacheLimit) await this.dropCache(block);
+    const result = await use(await this.caches.of(block));
+    await this.caches.settle(block);
     return result;
   }
 
   /** Frees cached keys and values, and programs unless they are shared. */
   async close(): Promise<void> {
-    for (const block of this.blocks) await this.dropCache(block);
+    for (const block of this.blocks) await this.caches.drop(block);
     if (!this.options.programs) await this.programs.unload();
   }
 
@@ -263,10 +251,6 @@ export class Environment implements PromptScorer {
     return prices ? scores.map((score, i) => charged(score, prices[i]!)) : scores;
   }
 
-  private assembled(prompt: readonly number[], e: number): number[] {
-    return [...this.prefixes[e]!, ...prompt, ...this.suffixes[e]!];
-  }
-
   private summarise(
     scores: Float32Array,
     wanted: readonly number[],
@@ -284,7 +268,7 @@ export class Environment implements PromptScorer {
     onProgress: (share: number) => void = () => {},
   ): Promise<void> {
     const unique = [...new Map(prompts.map((ids) => [key(ids), ids])).values()];
-    for (const ids of unique) this.checkLength(ids);
+    for (const ids of unique) this.texts.checkLength(ids, this.classScores.wordTokens);
     if (this.layout.order === 'prompt-first') {
       await this.fillByPrompts(unique, blocks, onProgress);
       return;
@@ -295,7 +279,7 @@ export class Environment implements PromptScorer {
       const block = this.blocks[b]!;
       const missing = unique.filter((ids) => !this.known.has(key(ids), block.examples[0]!));
       if (missing.length > 0) await this.compute(missing, block);
-      if (block.cache && this.cachedBytes > this.cacheLimit) await this.dropCache(block);
+      await this.caches.settle(block);
     }
   }
 
@@ -306,7 +290,7 @@ export class Environment implements PromptScorer {
     onProgress: (share: number) => void,
   ): Promise<void> {
     const longest = prompts.reduce((n, ids) => Math.max(n, ids.length), 1);
-    const fitting = Math.floor(this.cacheLimit / (longest * cacheBytesPerToken(this.taskLm)));
+    const fitting = Math.floor(this.caches.limit / (longest * cacheBytesPerToken(this.taskLm)));
     const size = Math.max(1, Math.min(fitting, this.options.promptsPerPass ?? 16));
     for (let i = 0; i < prompts.length; i += size) {
       const some = prompts.slice(i, i + size);
@@ -321,19 +305,14 @@ export class Environment implements PromptScorer {
             continue;
           }
           await this.compute(some, block, async () => {
-            cache ??= await this.prefill(some.map((ids) => this.beforeInput(ids)));
+            cache ??= await this.caches.compute(some.map((ids) => this.texts.beforeInput(ids)));
             return cache;
           });
         }
       } finally {
-        if (cache) await this.taskLm.engine.drop(Object.values(cache.tensors));
+        if (cache) await this.caches.free(cache);
       }
     }
-  }
-
-  /** With the prompt first, what stands before the input is the same for all examples. */
-  private beforeInput(prompt: readonly number[]): number[] {
-    return [...this.prefixes[0]!, ...prompt];
   }
 
   /**
@@ -347,16 +326,13 @@ export class Environment implements PromptScorer {
     if (this.layout.order !== 'input-first') return;
     for (const b of blocks) {
       const block = this.blocks[b]!;
-      if (block.cache || prompts.some((ids) => this.isBranchless(ids, block))) continue;
-      if (this.cachedBytes + this.prefixBytes(block) > this.cacheLimit) return;
-      await this.blockCache(block);
+      const isBranchless = prompts.some((ids) => this.texts.isBranchless(ids, block.examples));
+      if (this.caches.has(block) || isBranchless) continue;
+      if (!this.caches.hasRoomFor(block)) return;
+      await this.caches.of(block);
     }
-    if (this.blocks.every(({ cache }) => cache)) await this.programs.releasePrefiller();
-  }
-
-  private prefixBytes({ examples }: Block): number {
-    const longest = Math.max(...examples.map((e) => this.prefixes[e]!.length));
-    return examples.length * longest * cacheBytesPerToken(this.taskLm);
+    if (this.blocks.every((block) => this.caches.has(block)))
+      await this.programs.releasePrefiller();
   }
 
   /** Computes prompts on a block; with the prompt first, `kept` gives their keys and values. */
@@ -384,154 +360,24 @@ export class Environment implements PromptScorer {
     block: Block,
     kept: (() => Promise<PrefixCache>) | undefined,
   ): Promise<Float32Array> {
-    const isMasked = this.layout.order === 'masked';
-    // Where nothing stands after the examples (an empty prompt), there is no branch to compute.
-    if (isMasked || prompts.some((ids) => this.isBranchless(ids, block))) {
-      const sequences = prompts.flatMap((ids) =>
-        block.examples.map((e) => (isMasked ? this.maskedIds(ids, e) : this.assembled(ids, e))),
-      );
-      return this.scoreWhole(sequences);
+    const { texts, caches } = this;
+    const isBranchless = prompts.some((ids) => texts.isBranchless(ids, block.examples));
+    if (this.layout.order === 'masked' || isBranchless) {
+      const whole = prompts.flatMap((ids) => block.examples.map((e) => texts.whole(ids, e)));
+      return this.classScores.ofTexts(whole);
     }
-    const isInputFirst = this.layout.order === 'input-first';
-    const branches = isInputFirst
-      ? prompts.map((ids) => [...ids, ...this.suffixes[block.examples[0]!]!])
-      : block.examples.map((e) => [...this.suffixes[e]!]);
-    const cache = isInputFirst
-      ? await this.blockCache(block)
-      : await (kept?.() ?? this.prefill(prompts.map((ids) => this.beforeInput(ids))));
-    const scores = await this.branchScores(cache, branches); // [G, N, C]
-    if (isInputFirst) return transposed(scores, [block.examples.length, prompts.length]);
-    if (!kept) await this.taskLm.engine.drop(Object.values(cache.tensors));
+    if (this.layout.order === 'input-first') {
+      const branches = prompts.map((ids) => [...ids, ...texts.after(block.examples[0]!)]);
+      const scores = await this.classScores.ofBranches(await caches.of(block), branches);
+      return transposed(scores, [block.examples.length, prompts.length]);
+    }
+    const cache = await (kept?.() ?? caches.compute(prompts.map((ids) => texts.beforeInput(ids))));
+    const scores = await this.classScores.ofBranches(
+      cache,
+      block.examples.map((e) => texts.after(e)),
+    );
+    if (!kept) await caches.free(cache);
     return scores;
-  }
-
-  /** Class scores [G, N, C] after every branch; words of several tokens by their log-probability. */
-  private async branchScores(
-    cache: PrefixCache,
-    branches: readonly (readonly number[])[],
-  ): Promise<Float32Array> {
-    const brancher = await this.brancher();
-    const { words } = this.labels;
-    const G = cache.lengths.length;
-    const C = words.length;
-    const out = new Float32Array(G * branches.length * C);
-    for (const { prefix, targets } of continuations(words)) {
-      const ids = targets.map(({ id }) => id);
-      const values = await brancher.run(
-        cache,
-        branches.map((b) => [...b, ...prefix]),
-        ids,
-      );
-      for (let r = 0; r < G * branches.length; r++) {
-        targets.forEach(({ words: at }, t) => {
-          for (const c of at) out[r * C + c]! += values[r * ids.length + t]!;
-        });
-      }
-    }
-    return out;
-  }
-
-  /** Class scores [sequences, C] of whole texts, nothing cached. */
-  private async scoreWhole(
-    sequences: readonly (readonly number[])[],
-    onProgress: (share: number) => void = () => {},
-  ): Promise<Float32Array> {
-    const scorer = await this.scorer();
-    const { words } = this.labels;
-    const C = words.length;
-    const out = new Float32Array(sequences.length * C);
-    const order = sequences
-      .map((_, i) => i)
-      .sort((a, b) => sequences[a]!.length - sequences[b]!.length);
-    const size = 32;
-    for (let i = 0; i < order.length; i += size) {
-      onProgress(i / order.length);
-      const rows = order.slice(i, i + size);
-      for (const { prefix, targets } of continuations(words)) {
-        const batch = rows.map((r) => [...sequences[r]!, ...prefix]);
-        const values = await scorer.run(
-          batch,
-          batch.map((ids) => this.answerPlace(ids)),
-          targets.map(({ id }) => id),
-        );
-        rows.forEach((r, b) => {
-          targets.forEach(({ words: at }, t) => {
-            for (const c of at) out[r * C + c]! += values[b * targets.length + t]!;
-          });
-        });
-      }
-    }
-    return out;
-  }
-
-  private answerPlace(ids: readonly number[]): number {
-    const { mask } = this.taskLm.tokenizer.special;
-    return this.layout.order === 'masked' ? ids.indexOf(mask!) : ids.length - 1;
-  }
-
-  /** Ids of a masked text, the prompt's ids as they are between the sides. */
-  private maskedIds(prompt: readonly number[], e: number): number[] {
-    const half = this.frame.length / 2;
-    return [...this.frame.slice(0, half), ...this.assembled(prompt, e), ...this.frame.slice(half)];
-  }
-
-  private isBranchless(prompt: readonly number[], block: Block): boolean {
-    const suffix = block.examples.some((e) => this.suffixes[e]!.length === 0);
-    return suffix && (this.layout.order === 'prompt-first' || prompt.length === 0);
-  }
-
-  private checkLength(prompt: readonly number[]): void {
-    const words = this.labels.words.reduce((n, word) => Math.max(n, word.length - 1), 0);
-    const limit = this.taskLm.config.contextLength;
-    const length = this.longest.tokens + prompt.length + words;
-    if (length > limit) {
-      throw new ConfigError(
-        `example "${excerpt(this.examples[this.longest.example]!.input)}" with the prompt is ${length} tokens, the task LM ${this.taskLm.name} reads at most ${limit}, shorten the prompt or leave the example out`,
-      );
-    }
-  }
-
-  private makeBlocks(): Block[] {
-    const { examplesPerPass: size = EXAMPLES_PER_PASS, together } = this.options;
-    const lengths = this.examples.map((_, e) => this.assembled([], e).length);
-    const groups = together ?? [this.examples.map((_, e) => e)];
-    return groups.flatMap((group) => {
-      const order = [...group].sort((a, b) => lengths[a]! - lengths[b]!);
-      const blocks: Block[] = [];
-      for (let i = 0; i < order.length; i += size)
-        blocks.push({ examples: order.slice(i, i + size) });
-      return blocks;
-    });
-  }
-
-  private get cacheLimit(): number {
-    return this.options.cacheBytes ?? 2e9;
-  }
-
-  private async blockCache(block: Block): Promise<PrefixCache> {
-    block.cache ??= await this.prefill(block.examples.map((e) => this.prefixes[e]!));
-    return block.cache;
-  }
-
-  private async prefill(prefixes: readonly (readonly number[])[]): Promise<PrefixCache> {
-    const cache = await (await this.programs.prefiller()).run(prefixes);
-    if (this.layout.order === 'input-first') this.cachedBytes += cache.sizeBytes;
-    return cache;
-  }
-
-  private async dropCache(block: Block): Promise<void> {
-    if (!block.cache) return;
-    await this.taskLm.engine.drop(Object.values(block.cache.tensors));
-    this.cachedBytes -= block.cache.sizeBytes;
-    delete block.cache;
-  }
-
-  private brancher(): Promise<Brancher> {
-    return this.programs.brancher(this.labels.isSingle ? 'labels' : 'labelLogProbs');
-  }
-
-  private scorer(): Promise<Scorer> {
-    return this.programs.scorer(this.labels.isSingle ? 'labels' : 'labelLogProbs');
   }
 }
 
