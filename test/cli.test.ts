@@ -1,7 +1,7 @@
 /** The command line as a process: what scripts and people rely on. */
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdtemp, readdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -225,6 +225,16 @@ describe.skipIf(!existsSync(demoFolder()))('init (needs assets/demo)', () => {
     const task = await loadTask(config.task, { baseFolder: folder, seed: 1 });
     expect(task.classes.map(({ word }) => word).sort()).toEqual(['negative', 'positive']);
     expect(task.train.length).toBeGreaterThan(50);
+  });
+
+  it('leaves no half of it where the other cannot be written', async () => {
+    await mkdir(join(folder, 'whetstone.yaml'));
+    const { code, err } = await whetstone('init', '--force');
+    expect({ code, err }).toEqual({
+      code: 1,
+      err: expect.stringMatching(/^whetstone: \.: cannot be written \(E[A-Z]+\)\n$/),
+    });
+    expect(await readdir(folder)).toEqual(['whetstone.yaml']);
   });
 });
 

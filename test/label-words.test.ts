@@ -5,10 +5,12 @@ import { searchCueWords, searchLabelWords } from '../src/methods/index.ts';
 import { triggerTokens } from '../src/methods/trigger-candidates.ts';
 import type { LanguageModel } from '../src/models/language-model.ts';
 import { loadScorer } from '../src/models/programs.ts';
+import { labelWords } from '../src/runs/label-words.ts';
 import { optimize } from '../src/runs/optimize.ts';
 import { openStore } from '../src/runs/store.ts';
 import { Workbench } from '../src/runs/workbench.ts';
 import { rewards, type Task } from '../src/tasks/index.ts';
+import type { Progress } from '../src/util/progress.ts';
 import { createRng } from '../src/util/rng.ts';
 import { spacedModel, tinyTask } from './tiny-context.ts';
 import { tinyModels } from './tiny-models.ts';
@@ -98,6 +100,29 @@ it('finds cue words that move the answer towards their class', async () => {
     expect(cued[label]!).toBeGreaterThan(usual[label]!);
   }
   await environment.close();
+});
+
+it('tells how far it has come, examples by examples, with the time that is left', async () => {
+  const folder = await tinyFolder();
+  const loaded = await folder.load();
+  const told: Progress[] = [];
+  const found = await labelWords(loaded, {
+    prompt: 'it was',
+    top: 2,
+    onProgress: (progress) => told.push(progress),
+  });
+  expect(found.classes).toHaveLength(2);
+  for (const phase of ['reading examples', 'looking for cue words']) {
+    const of = told.filter((progress) => progress.phase === phase);
+    const { total } = of[0]!;
+    expect(of[0]).toEqual({ phase, done: 0, total, unit: 'examples' });
+    expect(of.length).toBeGreaterThan(4);
+    for (const { secondsLeft } of of.slice(1)) expect(secondsLeft).toBeGreaterThanOrEqual(0);
+    expect(of.at(-1)).toMatchObject({ done: total, secondsLeft: 0 });
+  }
+  const signal = AbortSignal.abort(new Error('enough'));
+  await expect(labelWords(loaded, { prompt: 'it was', top: 2, signal })).rejects.toThrow('enough');
+  await folder.remove();
 });
 
 it('stands in for the given words where a run asks for it, from train examples alone', async () => {

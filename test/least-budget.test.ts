@@ -73,6 +73,17 @@ it('takes the smaller block of a race, human candidates, and a file as one promp
   expect(await leastOf(...evolution, 'method.start=human')).toBe(5);
 });
 
+it('counts human prompts that a policy sets out from, of which a small budget takes fewer', async () => {
+  const set = ['method.name=policy-gradient', 'method.start=human', 'method.adapterWidth=16'];
+  // Two of the human prompts have words in the tiny vocabulary, and cost as much as a step of two.
+  set.push('method.promptTokens=4', 'method.batchSize=2');
+  const least = await leastOf(...set);
+  const found = await searchTiny(task, ...set, `budget.evaluations=${least}`);
+  expect(found.reports).toHaveLength(1);
+  expect(found.reports[0]!.tried[0]!.prompt.text).toMatch(/ It was$/);
+  expect(found.evaluations).toBe(least);
+});
+
 it('stands in every method', () => {
   const without = (Object.values(methods) as unknown as Method[])
     .filter(({ leastEvaluations }) => !leastEvaluations)

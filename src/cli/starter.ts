@@ -1,14 +1,15 @@
 /** The files that `whetstone init` writes. The rows come from the bundled data set. */
 import { existsSync } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { readFile, rm } from 'node:fs/promises';
 import { join, relative, resolve } from 'node:path';
 import { stringify } from 'yaml';
-import { ConfigError, StoreError } from '../errors.ts';
+import { ConfigError } from '../errors.ts';
 import { type Method, methods } from '../methods/index.ts';
 import { readTable } from '../tasks/data-file.ts';
 import { demoFolder, demoTaskConfig } from '../tasks/demo.ts';
 import { type TaskKind, type TaskKindName, taskKinds } from '../tasks/kinds/index.ts';
 import { writeFileAtomic } from '../util/atomic-file.ts';
+import { onDisk } from '../util/disk.ts';
 import { makeFolder } from '../util/make-folder.ts';
 import { packageRoot } from '../util/package-root.ts';
 
@@ -30,7 +31,7 @@ interface Starter {
 
 /**
  * Writes both files or, where one is there already, none.
- * @throws ConfigError when a file is there and `force` is not set
+ * @throws ConfigError when a file is there and `force` is not set, StoreError when one cannot be written
  */
 export async function writeStarter(
   folder: string,
@@ -44,13 +45,17 @@ export async function writeStarter(
   if (taken !== undefined && !force) {
     throw new ConfigError(`${relative('.', taken)}: is there already; --force overwrites it`);
   }
+  const had = existsSync(data);
   try {
-    makeFolder(resolve(folder));
-    await writeFileAtomic(data, starter.data);
-    await writeFileAtomic(config, starter.yaml(schemaPath(resolve(folder))));
+    const write = async () => {
+      makeFolder(resolve(folder));
+      await writeFileAtomic(data, starter.data);
+      await writeFileAtomic(config, starter.yaml(schemaPath(resolve(folder))));
+    };
+    await onDisk(folder, write, 'begin in another folder');
   } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    throw new StoreError(`${folder}: cannot be written (${code ?? String(error)})`);
+    if (!had) await rm(data, { force: true });
+    throw error;
   }
   return [
     { path: config, about: 'the task, the models, the method, the budget' },

@@ -36,6 +36,8 @@ export interface SlopeOptions {
   readonly label?: number;
   /** Embeddings [D] that take turns with the word in a slot: the gradient is averaged over them. */
   readonly turns?: { readonly slot: number; readonly words: readonly Float32Array[] };
+  /** Told how many examples were differentiated since it was last told; what it throws ends the work. */
+  readonly onExamples?: (examples: number) => void;
 }
 
 /** Losses of a block's examples at each of N prompts, and the gradients of their sums. */
@@ -78,7 +80,7 @@ export class PromptGradient {
   /** At the ids of a prompt of at least one token. */
   async at(
     ids: readonly number[],
-    { blocks, label, turns }: SlopeOptions = {},
+    { blocks, label, turns, onExamples }: SlopeOptions = {},
   ): Promise<PromptSlope> {
     const { environment } = this;
     const words = await this.firstOrder.words(ids);
@@ -98,6 +100,7 @@ export class PromptGradient {
       examples += gold.length;
       for (let e = 0; e < gold.length; e++) loss += part.losses[e * prompts.count]!;
       for (const [i, value] of part.gradient.entries()) gradient[i % size]! += value;
+      onExamples?.(gold.length);
     }
     const all = examples * prompts.count;
     return {

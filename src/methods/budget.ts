@@ -74,6 +74,11 @@ export class Budget {
     return this.spentEvaluations() + this.extraEvaluations;
   }
 
+  /** Evaluations that it may still spend; infinite where only something else ends it. */
+  get evaluationsLeft(): number {
+    return (this.limits.evaluations ?? Number.POSITIVE_INFINITY) - this.evaluations;
+  }
+
   get seconds(): number {
     return (this.now() - this.startedMs) / 1000;
   }

@@ -13,6 +13,7 @@ import { loadScorer } from '../models/programs.ts';
 import { classify, fitLogistic, type LinearClassifier } from '../statistics/index.ts';
 import { accuracy, predictLabel } from '../tasks/index.ts';
 import { float32, floats, input, matmul } from '../tensor/index.ts';
+import { type OnProgress, progressOf } from '../util/progress.ts';
 import type { Rng } from '../util/rng.ts';
 import { predictedChanges, triggerTokens, turnsIn } from './trigger-candidates.ts';
 
@@ -34,6 +35,7 @@ interface Search {
   readonly prompt: string;
   /** Words per class. */
   readonly count: number;
+  readonly onProgress?: OnProgress | undefined;
 }
 
 /** `count` words per class, and how far the classes can be told at all. */
@@ -42,8 +44,12 @@ export async function searchLabelWords(
   validation: Environment,
   search: Search,
 ): Promise<LabelWordsFound> {
-  const { words, classifier, accuracy } = await wordsFrom(train, search);
-  const states = await readouts(validation, search.prompt);
+  const of = { phase: 'reading examples', unit: 'examples' };
+  const [t, v] = [train.examples.length, validation.examples.length];
+  const tell = progressOf({ ...of, total: t + v }, search.onProgress);
+  tell(0);
+  const { words, classifier, accuracy } = await wordsFrom(train, search, tell);
+  const states = await readouts(validation, search.prompt, (done) => tell(t + done));
   return {
     words,
     accuracy: { train: accuracy, validation: rightOf(validation, classifier, states) },
@@ -70,9 +76,9 @@ export async function bestLabelWords(train: Environment, prompt: string): Promis
   return taken;
 }
 
-async function wordsFrom(train: Environment, { prompt, count }: Search) {
+async function wordsFrom(train: Environment, { prompt, count }: Search, onRead?: OnRead) {
   const { taskLm, task } = train;
-  const states = await readouts(train, prompt);
+  const states = await readouts(train, prompt, onRead);
   const gold = train.examples.map(({ label }) => label);
   const classifier = fitLogistic(states, gold, { classes: task.classes.length });
   const ids = wordIds(taskLm);
@@ -96,19 +102,27 @@ function rightOf({ examples }: Environment, classifier: LinearClassifier, states
 /** `count` cue words per class, for the slots of a prompt that is not empty; `points` as in `turnsIn`. */
 export async function searchCueWords(
   environment: Environment,
-  { prompt, count, points = 4, rng }: { prompt: string; count: number; points?: number; rng: Rng },
+  { prompt, count, points = 4, rng, onProgress }: Search & { points?: number; rng: Rng },
 ): Promise<RankedWord[][]> {
   const { taskLm, layout, task } = environment;
   const tokens = triggerTokens(environment, { banLabelWords: true });
   const gradient = await PromptGradient.load(environment);
   const ids = layout.prompt(prompt);
+  const total = task.classes.length * ids.length * environment.examples.length;
+  const tell = progressOf({ phase: 'looking for cue words', total, unit: 'examples' }, onProgress);
+  let done = 0;
+  const onExamples = (examples: number) => {
+    done += examples;
+    tell(done);
+  };
+  tell(0);
   try {
     const out: RankedWord[][] = [];
     for (const label of task.classes.keys()) {
       const best = new Map<string, number>();
       for (const slot of ids.keys()) {
         const turns = await turnsIn(slot, gradient, { tokens, points, rng });
-        const slope = await gradient.at(ids, { label, turns });
+        const slope = await gradient.at(ids, { label, turns, onExamples });
         const change = (await predictedChanges(gradient, slope, tokens))[slot]!;
         tokens.at(slot).forEach((id, a) => {
           const word = taskLm.tokenizer.tokenText(id).trim();
@@ -124,13 +138,21 @@ export async function searchCueWords(
   }
 }
 
+/** Told how many examples have been read. */
+type OnRead = (examples: number) => void;
+
 /** The LM's states [N, D] at the place of the answer, ready for the output embeddings. */
-async function readouts(environment: Environment, prompt: string): Promise<Float32Array> {
+async function readouts(
+  environment: Environment,
+  prompt: string,
+  onRead: OnRead = () => {},
+): Promise<Float32Array> {
   const { taskLm, layout, examples } = environment;
   const scorer = await loadScorer(taskLm, 'readout', { prepack: false });
   const D = taskLm.config.width;
   const out = new Float32Array(examples.length * D);
   const ids = layout.prompt(prompt);
+  let read = 0;
   for (let block = 0; block < environment.blockCount; block++) {
     const wanted = environment.examplesOf(block);
     const rows = wanted.map((e) => environment.rendered(ids, e));
@@ -141,6 +163,8 @@ async function readouts(environment: Environment, prompt: string): Promise<Float
     wanted.forEach((e, i) => {
       out.set(states.subarray(i * D, (i + 1) * D), e * D);
     });
+    read += wanted.length;
+    onRead(read);
   }
   await scorer.unload();
   return out;

@@ -90,7 +90,9 @@ export const policyGradient = method({
   summary: 'REINFORCE with an entropy target and an archive of good prompts to set out from.',
   options,
   needs: { policyLm: true },
-  leastEvaluations: stepEvaluations,
+  // How many human candidates fit, only a tokenizer can tell.
+  leastEvaluations: (o, task) =>
+    stepEvaluations(o.start === 'human' ? { ...o, batchSize: o.batchSize + 1 } : o, task),
   async *run(context, { promptTokens, batchSize, ...o }) {
     const policy = await context.createPolicy({ adapterWidth: o.adapterWidth, prior: o.prior });
     const learner = await policy.learner((logits) => reinforce(logits, promptTokens));
@@ -108,7 +110,7 @@ export const policyGradient = method({
     }
     try {
       if (!kept && o.start === 'human') {
-        archive.add(await humanStarts(context, policy, { promptTokens, ...o }));
+        archive.add(await humanStarts(context, policy, { promptTokens, batchSize, ...o }));
       }
       for (let step = (kept?.step ?? 0) + 1; context.budget.isOpen; step++) {
         const departures = archive.isEmpty
@@ -184,18 +186,27 @@ interface PolicyGradientState {
   readonly archive: readonly Kept[];
 }
 
-/** Human candidates of at most `promptTokens` tokens, scored. */
+/** Human candidates of at most `promptTokens` tokens, scored: as many as leave the budget a first step. */
 async function humanStarts(
   context: MethodContext,
   policy: Policy,
-  { promptTokens, examplesPerStep }: { promptTokens: number; examplesPerStep: number },
+  o: { promptTokens: number; batchSize: number; examplesPerStep: number },
 ): Promise<Kept[]> {
-  const { environment, task } = context;
+  const { environment, task, budget } = context;
+  const { promptTokens, examplesPerStep } = o;
   const { tokenizer } = policy.lm;
   const says = (ids: readonly number[], text: string) => tokenizer.decode(ids).trim() === text;
-  const candidates = humanCandidates(task)
+  const fitting = humanCandidates(task)
     .map((text) => ({ text, ids: tokenizer.encode(` ${text}`) }))
     .filter(({ text, ids }) => ids.length <= promptTokens && says(ids, text));
+  const each = stepEvaluations({ batchSize: 1, examplesPerStep }, task);
+  const room = Math.max(0, Math.floor((budget.evaluationsLeft - stepEvaluations(o, task)) / each));
+  const candidates = fitting.slice(0, room);
+  if (candidates.length < fitting.length) {
+    context.warn(
+      `budget.evaluations leaves room for ${candidates.length} of ${fitting.length} human candidates beside a first step, the others are left out`,
+    );
+  }
   const prompts = candidates.map(({ text }) => ({ text }));
   const scores = await environment.step(prompts, minibatch(context, examplesPerStep));
   return candidates

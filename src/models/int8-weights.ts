@@ -52,6 +52,14 @@ export async function* int8Tensors(
   }
 }
 
+/** Number of an int8 file's tensors: matrices, their scales, and what each group is smoothed by. */
+export function int8TensorCount(specs: readonly WeightSpec[]): number {
+  return groupsOf(specs).reduce(
+    (sum, { layers, norms }) => sum + 2 * layers.length + Math.max(1, norms.length),
+    0,
+  );
+}
+
 function groupsOf(specs: readonly WeightSpec[]): Group[] {
   const groups = new Map<string, Group>();
   for (const layer of specs) {

@@ -13,7 +13,7 @@ import { blockSpecs, blockTensors } from './block-weights.ts';
 import { calibrate } from './calibrate.ts';
 import { configFromGguf, configFromJson } from './config-reader.ts';
 import { ggufReader } from './gguf-names.ts';
-import { int8Tensors } from './int8-weights.ts';
+import { int8TensorCount, int8Tensors } from './int8-weights.ts';
 import { openWeights } from './open-weights.ts';
 import {
   float32Tensors,
@@ -133,8 +133,7 @@ export class LanguageModel {
       return { total: 2 * blockSpecs(specs).length, tensors: () => blockTensors(specs, reader) };
     }
     const maxima = await calibrate(this);
-    const total = 2 * specs.filter(({ isLinear }) => isLinear).length;
-    return { total, tensors: () => int8Tensors(specs, reader, maxima) };
+    return { total: int8TensorCount(specs), tensors: () => int8Tensors(specs, reader, maxima) };
   }
 }
 

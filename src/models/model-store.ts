@@ -252,11 +252,12 @@ async function download(named: Named, options: DownloadContext): Promise<Resolve
     } catch (error) {
       if (isAbort(error) || !(error instanceof NetworkError)) throw error;
       tried.push(error.message);
+      if (tried.length === named.model.sources.length) break;
       options.onProgress?.({
         phase: `downloading ${named.name}`,
         done: 0,
         unit: 'bytes',
-        waitingFor: `${error.message}${tried.length < named.model.sources.length ? '; trying the next source' : ''}`,
+        waitingFor: `${error.message}; trying the next source`,
       });
     }
   }

@@ -11,7 +11,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { StoreError, WeightsError } from '../errors.ts';
 import type { WeightSpec } from './architecture.ts';
-import { int8Tensors, quantizeRows } from './int8-weights.ts';
+import { int8TensorCount, int8Tensors, quantizeRows } from './int8-weights.ts';
 import { float32Tensors, openPrepared } from './prepared-weights.ts';
 
 let folder: string;
@@ -73,6 +73,19 @@ test('int8 smooths what is large in every row, behind a norm or by itself', asyn
   behind.get('norm')!.data.forEach((x, j) => {
     expect(x).toBeCloseTo((j + 1) / s[j]!, 6);
   });
+});
+
+test('knows before how many tensors an int8 file has, so that its progress ends at the end', async () => {
+  const norm: WeightSpec = { name: 'norm', shape: [3], load: async () => Float32Array.of(1, 1, 1) };
+  const linear = (name: string, after?: readonly string[]): WeightSpec => ({
+    ...{ name, shape: [2, 3], isLinear: true },
+    load: async () => Float32Array.of(1, 2, 3, 4, 5, 6),
+    ...(after ? { after } : {}),
+  });
+  const specs = [norm, linear('q', ['norm']), linear('k', ['norm']), linear('o'), linear('down')];
+  const made = [];
+  for await (const { name } of int8Tensors(specs, read, new Map())) made.push(name);
+  expect(int8TensorCount(specs)).toBe(made.length);
 });
 
 test.each([

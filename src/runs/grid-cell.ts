@@ -99,7 +99,8 @@ async function searchCell(
       recording,
     }).finally(() => release());
     try {
-      const chosen = await chooseFinalist({ bench, config: loaded.config, found, emit, signal });
+      const open = { bench, config: loaded.config, found, emit, signal };
+      const { chosen } = await chooseFinalist(open);
       if (!Number.isFinite(chosen.validation.reward)) {
         throw new WhetstoneError(
           `${method.name}: what it found has the reward ${chosen.validation.reward} on validation`,

@@ -42,11 +42,13 @@ export async function labelWords(
     const rng = createRng(loaded.config.seed).fork('cue words');
     const train = bench.environment(task.train, 'float32');
     const validation = bench.environment(task.validation, 'float32', { once: true });
-    const phase = 'reading examples';
-    onProgress?.({ phase, done: 0, total: 2, unit: 'passes' });
-    const { accuracy, words } = await searchLabelWords(train, validation, { prompt, count });
-    onProgress?.({ phase, done: 1, total: 2, unit: 'passes' });
-    const cues = await searchCueWords(train, { prompt, count, rng });
+    const report: OnProgress = (progress) => {
+      signal?.throwIfAborted();
+      onProgress?.(progress);
+    };
+    const search = { prompt, count, onProgress: report };
+    const { accuracy, words } = await searchLabelWords(train, validation, search);
+    const cues = await searchCueWords(train, { ...search, rng });
     await train.close();
     await validation.close();
     return {

@@ -14,14 +14,14 @@ import { packageRoot } from '../util/package-root.ts';
 import { createRng } from '../util/rng.ts';
 import type { Bench, OpenText } from './bench.ts';
 import { type Limits, limitsOf, withinCaps } from './caps.ts';
-import { bestOf, scoreSolutions, shortlist } from './choose.ts';
+import { bestOf, MOST_SHORTLIST, scoreSolutions, shortlist } from './choose.ts';
 import type { Config, LoadedConfig } from './config.ts';
 import { differences } from './differences.ts';
 import type { OnEvent, OptimizeResult, ResultRow, RunEvent } from './events.ts';
 import { splitScore } from './measure.ts';
 import { nameOf } from './model-reference.ts';
 import { openBench } from './open-bench.ts';
-import { affordableEnd, minutesOfSearch, type Pace } from './pace.ts';
+import { affordableEnd, affordableTest, type End, minutesOfSearch, type Pace } from './pace.ts';
 import { type Chosen, priceOf } from './price.ts';
 import { Recording } from './recording.ts';
 import { saveOwn } from './save-own.ts';
@@ -96,11 +96,14 @@ export async function optimize(
     const runId = recording.begin(() => beginRun(store, { ...parts, hashes: facts, origin }));
     emit(startEvent(runId, bench, { method, config }));
     for (const message of bench.task.warnings) emit({ kind: 'warning', message });
+    // Made once per model, and no pace tells how long it takes: before the time is shared out.
+    if (options.totalSeconds !== undefined) await bench.prepare?.(config.precision.search);
     const yardsticks = await scoreHumans({ bench, emit, signal, journal }, options.totalSeconds);
     emit({ kind: 'progress', phase: 'preparing the search', done: 0, unit: 'steps' });
-    const plan = timePlan(bench, yardsticks.pace, ends);
+    const plan = timePlan(bench, ends);
+    const { pace } = yardsticks;
     const all = limitsOf(config, run?.origin?.branch);
-    const minutes = journal.value('minutes', () => plan.minutes(all[0]!.budget.minutes));
+    const minutes = journal.value('minutes', () => plan.minutes(pace, all[0]!.budget.minutes));
     const capped = withinCaps(withinTime(all, minutes, emit), bench);
     const { limits } = capped;
     const artifactFolder = store.artifactFolder(runId);
@@ -109,10 +112,11 @@ export async function optimize(
       signal: stop.signal,
     }).finally(() => capped.release());
     const scoring = { bench, emit, signal: afterSearch(signal) };
-    const end = journal.value('end', () => plan.end());
+    const end = journal.value('end', () => plan.end(pace));
+    const testExamples = (now: Pace) => journal.value('test', () => plan.test(now));
     const { result, prompts } = await conclude({
       ...scoring,
-      ...{ config, found, method, runId, store, yardsticks, ...end },
+      ...{ config, found, method, runId, store, yardsticks, end, testExamples },
       seconds: () => recording.seconds,
     });
     recording.end({ state: 'done', result }, result, prompts);
@@ -261,16 +265,20 @@ export function startEvent(
   };
 }
 
-/** Where an end is promised: how long to search, and how many finalists there is time for. */
-function timePlan({ task, choice }: Bench, pace: Pace, ends: number) {
+/** Where an end is promised: how long to search, and how much after that there is time for. */
+function timePlan(bench: Bench, ends: number) {
+  const { task, choice } = bench;
   const plan = () => ({
     secondsLeft: (ends - performance.now()) / 1000,
+    semifinalists: semifinalists(bench),
+    shortlistExamples: Math.min(MOST_SHORTLIST, task.validation.length),
     finalists: choice.finalists,
     testExamples: task.test.size,
   });
   return {
-    minutes: (wanted: number) => minutesOfSearch(pace, { ...plan(), minutes: wanted }),
-    end: () => affordableEnd(pace, plan()),
+    minutes: (pace: Pace, wanted: number) => minutesOfSearch(pace, { ...plan(), minutes: wanted }),
+    end: (pace: Pace) => affordableEnd(pace, plan()),
+    test: (pace: Pace) => affordableTest(pace, plan()),
   };
 }
 
@@ -292,13 +300,16 @@ function afterSearch(signal: AbortSignal | undefined): AbortSignal | undefined {
   return signal?.aborted ? undefined : signal;
 }
 
+/** Texts that are looked at, and that are scored again. */
+type Lasts = Partial<Pick<End, 'semifinalists' | 'finalists'>>;
+
 interface Conclusion extends Scoring {
   readonly config: Config;
   readonly found: Found;
   readonly yardsticks: Yardsticks;
-  /** Texts that are scored again. */
-  readonly finalists: number;
-  readonly testExamples: number;
+  readonly end: Lasts;
+  /** How many test examples there is time for at a pace. */
+  readonly testExamples: (pace: Pace) => number;
   readonly method: Method;
   readonly runId: string;
   /** Seconds of work on the run so far. */
@@ -311,17 +322,15 @@ async function conclude(
   c: Conclusion,
 ): Promise<{ result: OptimizeResult; prompts: readonly StoredPrompt[] }> {
   const { found, yardsticks } = c;
-  const chosen = await chooseFinalist(c);
+  const { chosen, pace } = await chooseFinalist(c);
 
   const lines = [
     { label: 'an ordinary human prompt', ...yardsticks.ordinary },
     { label: `best of ${yardsticks.count} human prompts`, ...yardsticks.best },
     { label: c.method.name, ...chosen },
   ];
-  const tested = await openTest(
-    c,
-    lines.map(({ solution }) => solution),
-  );
+  const solutions = lines.map(({ solution }) => solution);
+  const tested = await openTest(c, { solutions, size: c.testExamples(pace) });
   const rows: ResultRow[] = lines.map(({ label, solution, validation }, i) => ({
     method: label,
     prompt: titleOf(solution),
@@ -342,17 +351,17 @@ export type Untested = Omit<OptimizeResult, 'test' | 'rows'>;
 
 /** Scores the finalists afresh in float32 on the open splits and chooses one. */
 export async function chooseFinalist(
-  c: Scoring & Pick<Conclusion, 'config' | 'found'> & { readonly finalists?: number },
-): Promise<Chosen> {
+  c: Scoring & Pick<Conclusion, 'config' | 'found'> & { readonly end?: Lasts },
+): Promise<{ chosen: Chosen; pace: Pace }> {
   const { bench, found, emit } = c;
   emit({ kind: 'progress', phase: 'choosing finalists', done: 0, unit: 'rounds' });
   const { search: precision } = c.config.precision;
-  const solutions = await finalistsOf(bench, found, { precision, count: c.finalists });
-  const scored = await scoreOpen(c, { what: 'finalists', solutions });
+  const solutions = await finalistsOf(bench, found, { precision, ...c.end });
+  const { scored, pace } = await scoreOpen(c, { what: 'finalists', solutions });
   const chosen = bestOf(scored);
   const prompt = titleOf(chosen.solution);
   emit({ kind: 'validation', prompt, validation: splitScore(chosen.validation) });
-  return { ...chosen, fluency: priceOf(chosen, scored, c.config.fluency) };
+  return { chosen: { ...chosen, fluency: priceOf(chosen, scored, c.config.fluency) }, pace };
 }
 
 /** The chosen solution as it is recorded; a tensor is saved into the run's folder. */
@@ -389,10 +398,12 @@ export function promptOf(result: OptimizeResult, reward: number): StoredPrompt {
 }
 
 /** Opens the test split, for the winner and the yardsticks alone. */
-async function openTest(c: Conclusion, solutions: readonly Solution[]) {
-  const { bench, emit, signal } = c;
+async function openTest(
+  { bench, emit, signal }: Conclusion,
+  { solutions, size }: { solutions: readonly Solution[]; size: number },
+) {
   const all = bench.task.test.open();
-  const examples = sampleStratified<AnyExample>(all, c.testExamples, createRng('test sample'));
+  const examples = sampleStratified<AnyExample>(all, size, createRng('test sample'));
   const total = examples.length;
   if (total < all.length) {
     const message = `${total} of ${all.length} test examples are scored, so that the run ends in time`;
@@ -418,11 +429,12 @@ export async function finalistsOf(
   { pool, tensors }: Found,
   {
     precision,
-    count = bench.choice.finalists,
-  }: { precision: Precision; count?: number | undefined },
+    finalists: count = bench.choice.finalists,
+    semifinalists: most = semifinalists(bench),
+  }: { precision: Precision } & Lasts,
 ): Promise<Solution[]> {
   let tokens = 0;
-  const candidates = pool.top(semifinalists(bench)).filter(({ prompt, template }, i) => {
+  const candidates = pool.top(most).filter(({ prompt, template }, i) => {
     tokens += (prompt.ids ?? bench.tokensOf(prompt.text, template)).length;
     return i < count || tokens <= SEMIFINAL_TOKENS;
   });

@@ -1,34 +1,62 @@
 import { expect, it } from 'vitest';
-import { affordableEnd, minutesOfSearch, type Pace, secondsFor } from './pace.ts';
+import {
+  affordableEnd,
+  affordableTest,
+  minutesOfSearch,
+  type Pace,
+  secondsFor,
+  secondsOfEnd,
+} from './pace.ts';
 
 const paceOf = (seconds: number): Pace => ({ seconds, prompts: 24, examples: 128 });
-const plan = { minutes: 3, finalists: 24, testExamples: 606 };
+const whole = { semifinalists: 256, shortlistExamples: 64, finalists: 24, testExamples: 606 };
+const plan = { ...whole, minutes: 3 };
 
 it('keeps the search whole on a machine that is fast enough', () => {
-  expect(minutesOfSearch(paceOf(10), { ...plan, secondsLeft: 280 })).toBe(3);
+  expect(minutesOfSearch(paceOf(6), { ...plan, secondsLeft: 280 })).toBe(3);
 });
 
 it('shortens the search so that all of it ends in time', () => {
-  const pace = paceOf(50);
-  const secondsLeft = 300 - 50;
+  const pace = paceOf(25);
+  const secondsLeft = 285 - 25;
   const minutes = minutesOfSearch(pace, { ...plan, secondsLeft });
-  const end = secondsFor(pace, 24, 128) + secondsFor(pace, 3, 606);
   expect(minutes).toBeLessThan(3);
-  expect(60 * minutes + end).toBeCloseTo(secondsLeft, 6);
+  expect(60 * minutes + secondsOfEnd(pace, plan)).toBeCloseTo(secondsLeft, 6);
 });
 
-it('takes fewer finalists, then fewer test examples, on a machine too slow for a whole end', () => {
-  const whole = { finalists: 24, testExamples: 606 };
+it('counts the semifinalists, the finalists and the test into the end', () => {
+  const pace = paceOf(28); // 128 · (4 + 24) units of work
+  const seconds = secondsOfEnd(pace, whole);
+  const work = 64 * (4 + 256) + 128 * (4 + 24) + 606 * (4 + 3);
+  expect(seconds).toBeCloseTo((1.15 * work) / 128, 6);
+});
+
+it('takes fewer semifinalists, then finalists, then test examples, where too little time is left', () => {
+  const within = (seconds: number, secondsLeft: number) =>
+    affordableEnd(paceOf(seconds), { ...whole, secondsLeft });
   expect(60 * minutesOfSearch(paceOf(120), { ...plan, secondsLeft: 180 })).toBe(15);
-  expect(affordableEnd(paceOf(10), { ...whole, secondsLeft: 230 })).toEqual(whole);
-  const slow = affordableEnd(paceOf(120), { ...whole, secondsLeft: 230 });
-  expect(slow.finalists).toBeLessThan(24);
-  expect(slow.testExamples).toBe(606);
-  const slower = affordableEnd(paceOf(200), { ...whole, secondsLeft: 230 });
-  expect(slower.finalists).toBe(4);
-  expect(slower.testExamples).toBeLessThan(606);
-  expect(affordableEnd(paceOf(200), { ...whole, secondsLeft: 0 })).toEqual({
-    finalists: 4,
-    testExamples: 100,
-  });
+  expect(within(10, 230)).toEqual(whole);
+  const slow = within(50, 230);
+  expect(slow).toMatchObject({ finalists: 24, testExamples: 606 });
+  expect(slow.semifinalists).toBeGreaterThan(24);
+  expect(slow.semifinalists).toBeLessThan(256);
+  expect(secondsOfEnd(paceOf(50), slow)).toBeLessThanOrEqual(230);
+  const slower = within(100, 280);
+  expect(slower.finalists).toBeLessThan(24);
+  expect(slower.semifinalists).toBe(slower.finalists);
+  expect(slower.testExamples).toBe(606);
+  const slowest = within(200, 230);
+  expect(slowest).toMatchObject({ semifinalists: 4, finalists: 4 });
+  expect(slowest.testExamples).toBeLessThan(606);
+  const least = { semifinalists: 4, finalists: 4, testExamples: 100 };
+  expect(within(200, 0)).toMatchObject(least);
+});
+
+it('takes as many test examples as the pace of the finalists leaves time for, and all of a few', () => {
+  const pace = paceOf(50);
+  const testExamples = affordableTest(pace, { secondsLeft: 30, testExamples: 606 });
+  expect(secondsFor(pace, 3, testExamples)).toBeLessThanOrEqual(30);
+  expect(secondsFor(pace, 3, testExamples + 1)).toBeGreaterThan(30);
+  expect(affordableTest(pace, { secondsLeft: 0, testExamples: 606 })).toBe(100);
+  expect(affordableTest(pace, { secondsLeft: 0, testExamples: 40 })).toBe(40);
 });

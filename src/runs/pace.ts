@@ -1,19 +1,21 @@
 /**
  * How long the end of a run will take, judged by its beginning: the human prompts are scored first,
  * in the same precision and on the same examples as the finalists later. A run that promises when it
- * ends shortens its search by that, and takes fewer finalists and test examples where even so too
- * little time is left.
+ * ends shortens its search by that, and takes fewer texts into the choice where even so too little
+ * time is left. The finalists tell the pace once more, and how many test examples there is time for.
  */
 
 /** A prompt on an example is a few tokens; the example itself, read once a scoring, as many as these. */
 const PROMPTS_PER_EXAMPLE = 4;
 /** What estimates are off by, machines that others use at the same time included. */
 const MARGIN = 1.15;
+/** What was found, and two human prompts. */
+const TESTED = 3;
 /** A search is not shortened below this. */
 const LEAST_SEARCH_S = 15;
 
 export interface Pace {
-  /** What scoring the human prompts took, loading included. */
+  /** What scoring some prompts took, loading included. */
   readonly seconds: number;
   readonly prompts: number;
   /** Train and validation examples that they were scored on. */
@@ -26,25 +28,58 @@ export function secondsFor(pace: Pace, prompts: number, examples: number): numbe
   return (MARGIN * pace.seconds * work(prompts, examples)) / work(pace.prompts, pace.examples);
 }
 
-/** Minutes of search that leave time for finalists and test within `secondsLeft`. */
-export function minutesOfSearch(
-  pace: Pace,
-  plan: { minutes: number; secondsLeft: number; finalists: number; testExamples: number },
-): number {
-  const end =
-    secondsFor(pace, plan.finalists, pace.examples) + secondsFor(pace, 3, plan.testExamples);
-  return Math.min(plan.minutes, Math.max(LEAST_SEARCH_S, plan.secondsLeft - end) / 60);
+/** What comes after a search. */
+export interface End {
+  /** Texts that are looked at, in the precision of the search, on so many examples. */
+  readonly semifinalists: number;
+  readonly shortlistExamples: number;
+  /** Texts that are scored again. */
+  readonly finalists: number;
+  readonly testExamples: number;
 }
 
-/** Finalists (at least 4) and test examples (at least 100) that can be scored within `secondsLeft`. */
-export function affordableEnd(
+/** Seconds from the end of a search to the result. */
+export function secondsOfEnd(pace: Pace, end: End): number {
+  return (
+    secondsFor(pace, end.semifinalists, end.shortlistExamples) +
+    secondsFor(pace, end.finalists, pace.examples) +
+    secondsFor(pace, TESTED, end.testExamples)
+  );
+}
+
+/** Minutes of search that leave time for what comes after it within `secondsLeft`. */
+export function minutesOfSearch(
   pace: Pace,
-  plan: { secondsLeft: number; finalists: number; testExamples: number },
-): { finalists: number; testExamples: number } {
-  let { finalists, testExamples } = plan;
-  const needed = () =>
-    secondsFor(pace, finalists, pace.examples) + secondsFor(pace, 3, testExamples);
-  while (finalists > 4 && needed() > plan.secondsLeft) finalists--;
-  while (testExamples > 100 && needed() > plan.secondsLeft) testExamples--;
-  return { finalists, testExamples };
+  plan: End & { minutes: number; secondsLeft: number },
+): number {
+  const seconds = Math.max(LEAST_SEARCH_S, plan.secondsLeft - secondsOfEnd(pace, plan));
+  return Math.min(plan.minutes, seconds / 60);
+}
+
+/**
+ * What can be done within `secondsLeft`: fewer semifinalists first (as many as finalists are left),
+ * then fewer finalists (at least 4), then fewer test examples (at least 100).
+ */
+export function affordableEnd(pace: Pace, plan: End & { secondsLeft: number }): End {
+  const { secondsLeft, ...end } = plan;
+  const isLate = () => secondsOfEnd(pace, end) > secondsLeft;
+  while (end.semifinalists > end.finalists && isLate()) end.semifinalists--;
+  while (end.finalists > 4 && isLate()) {
+    end.finalists--;
+    end.semifinalists = Math.min(end.semifinalists, end.finalists);
+  }
+  const testExamples = affordableTest(pace, { ...plan, secondsLeft: secondsLeft - secondsOfEnd(pace, { ...end, testExamples: 0 }) }); // biome-ignore format: one value
+  return { ...end, testExamples };
+}
+
+/** Test examples (at least 100, where there are so many) that can be scored within `secondsLeft`. */
+export function affordableTest(
+  pace: Pace,
+  plan: { secondsLeft: number; testExamples: number },
+): number {
+  let { testExamples } = plan;
+  while (testExamples > 100 && secondsFor(pace, TESTED, testExamples) > plan.secondsLeft) {
+    testExamples--;
+  }
+  return testExamples;
 }

@@ -246,6 +246,10 @@ export class Workbench implements Bench {
     return shared.policyLm;
   }
 
+  async prepare(precision: Precision): Promise<void> {
+    await this.taskLm.weights(precision);
+  }
+
   /** Frees what one precision needed. */
   async unload(precision: Precision): Promise<void> {
     await this.shared.programs.get(precision)?.unload();

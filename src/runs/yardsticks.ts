@@ -39,13 +39,14 @@ export async function scoreHumans(
 ): Promise<Yardsticks> {
   // The first is what somebody would write without trying.
   const written = humanCandidates(s.bench.task).map((text): Solution => ({ kind: 'text', text }));
+  const human = (solutions: readonly Solution[]) => ({ what: 'human prompts', solutions, keep: 1 });
   const few = Number.isFinite(totalSeconds) ? written.slice(0, FIRST_FEW) : written;
-  let { scored, pace } = await timed(s, few);
+  let { scored, pace } = await scoreOpen(s, human(few));
   const rest = written.slice(few.length);
   const needed = pace.seconds + secondsFor(pace, rest.length, pace.examples);
   const isFast = () => needed <= SHARE * totalSeconds;
   if (rest.length > 0 && (s.journal ? s.journal.value('human prompts', isFast) : isFast())) {
-    const more = await timed(s, rest);
+    const more = await scoreOpen(s, human(rest));
     scored = [...scored, ...more.scored];
     pace = more.pace;
   }
@@ -54,20 +55,15 @@ export async function scoreHumans(
   return { ordinary: scored[0]!, best: bestOf(scored), count, pace };
 }
 
-async function timed(s: Scoring, solutions: readonly Solution[]) {
-  const started = performance.now();
-  const scored = await scoreOpen(s, { what: 'human prompts', solutions, keep: 1 });
-  const [{ train, validation }] = scored as [Scored];
-  const examples = train.examples.length + validation.examples.length;
-  const seconds = (performance.now() - started) / 1000;
-  return { scored, pace: { seconds, prompts: scored.length, examples } };
-}
-
-/** Solutions on train and validation, after a race where there are many; the first `keep` stay in it. */
+/**
+ * Solutions on train and validation, after a race where there are many; the first `keep` stay in it.
+ * With the pace of it.
+ */
 export async function scoreOpen(
   { bench, emit, signal }: Scoring,
   { what, solutions, keep = 0 }: { what: string; solutions: readonly Solution[]; keep?: number },
-): Promise<Scored[]> {
+): Promise<{ scored: Scored[]; pace: Pace }> {
+  const started = performance.now();
   const phase = `scoring ${what} in float32`;
   const report = (done: number, total?: number) => {
     signal?.throwIfAborted();
@@ -82,5 +78,10 @@ export async function scoreOpen(
   };
   report(0);
   const left = await race(bench, solutions, () => signal?.throwIfAborted());
-  return scoreOnOpenSplits(bench, [...new Set([...solutions.slice(0, keep), ...left])], report);
+  const wanted = [...new Set([...solutions.slice(0, keep), ...left])];
+  const scored = await scoreOnOpenSplits(bench, wanted, report);
+  const [{ train, validation }] = scored as [Scored];
+  const examples = train.examples.length + validation.examples.length;
+  const seconds = (performance.now() - started) / 1000;
+  return { scored, pace: { seconds, prompts: scored.length, examples } };
 }

@@ -97,8 +97,12 @@ const sameCell = (a: CellEvent, b: CellEvent) =>
 function headline(grid: ComparisonEvent, style: Style): string {
   const { train, validation, test } = grid.examples;
   const sizes = `${train} train, ${validation} validation, ${test} sealed test`;
-  const size = `${grid.methods.length} methods × ${grid.repetitions.length} repetitions`;
-  const resumed = grid.resumed > 0 ? `, ${grid.resumed} cells taken from before` : '';
+  const [m, r] = [grid.methods.length, grid.repetitions.length];
+  const size = `${m} ${m === 1 ? 'method' : 'methods'} × ${r} ${r === 1 ? 'repetition' : 'repetitions'}`;
+  const resumed =
+    grid.resumed > 0
+      ? `, ${grid.resumed} ${grid.resumed === 1 ? 'cell' : 'cells'} taken from before`
+      : '';
   return `${style.bold(size)} on ${visible(grid.task)} ${style.dim(`(${sizes})${resumed}`)}`;
 }
 
