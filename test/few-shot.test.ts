@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { TextSolution } from '../src/methods/index.ts';
 import { scoreOnOpenSplits } from '../src/runs/choose.ts';
-import { finalistsOf } from '../src/runs/optimize.ts';
+import { finalistsOf } from '../src/runs/conclude.ts';
 import { Workbench } from '../src/runs/workbench.ts';
 import { searchTiny, type TinyTask, tinyTask } from './tiny-task.ts';
 

@@ -11,10 +11,10 @@ import { configSchema } from './config-schema.ts';
 import { type Difference, differences } from './differences.ts';
 import { stepKey } from './journal.ts';
 import { refuseCell } from './lifecycle.ts';
-import { versions } from './optimize.ts';
 import { recordedConfig } from './resume.ts';
 import { methodOf } from './search.ts';
 import type { BranchOrigin, NewRun, RunStore, StoredRun } from './store.ts';
+import { versions } from './versions.ts';
 
 export interface BranchOptions {
   /** Paths and values, as `--set` takes them. */

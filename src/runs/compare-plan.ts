@@ -12,8 +12,8 @@ import { sha256Json } from '../util/hash.ts';
 import type { Config, LoadedConfig } from './config.ts';
 import { isRemote } from './model-reference.ts';
 import { isAskedInText } from './open-bench.ts';
-import { versions } from './optimize.ts';
 import { methodOf, refuseUnknown } from './search.ts';
+import { versions } from './versions.ts';
 
 export interface Repetition {
   readonly seed: number;

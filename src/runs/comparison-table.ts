@@ -2,7 +2,7 @@
  * Comparisons in the store, and their cells: one row a method and repetition. A cell is `running`
  * until its search ends, `untested` until the test split was opened for it, then `done`.
  */
-import type { Untested } from './optimize.ts';
+import type { Untested } from './conclude.ts';
 import type { Database } from './sqlite.ts';
 
 export type CellState = 'running' | 'untested' | 'done' | 'failed';

@@ -7,8 +7,8 @@ import { sha256Json } from '../util/hash.ts';
 import { type Plan, questionOf, type Repetition } from './compare-plan.ts';
 import type { StoredCell, StoredComparison } from './comparison-table.ts';
 import { type Config, configSchema } from './config.ts';
-import { versions } from './optimize.ts';
 import type { RunStore } from './store.ts';
+import { versions } from './versions.ts';
 
 /** What a comparison keeps of its plan. */
 export interface StoredPlan {

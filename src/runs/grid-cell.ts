@@ -4,14 +4,15 @@
  */
 import { isAbort, StoreError, WhetstoneError } from '../errors.ts';
 import type { Example } from '../tasks/index.ts';
+import { beginRun, startEvent } from './begin-run.ts';
 import { limitsOf, withinCaps } from './caps.ts';
 import { type ComparedMethod, cellConfig } from './compare-plan.ts';
 import type { CellOutcome, StoredCell } from './comparison-table.ts';
+import { chooseFinalist, describeChosen, poolPrompts } from './conclude.ts';
 import type { RunEvent } from './events.ts';
 import { countOf, type Grid, putCell } from './grid.ts';
 import { finishCell } from './grid-test.ts';
 import { since } from './ledger.ts';
-import { beginRun, chooseFinalist, describeChosen, poolPrompts, startEvent } from './optimize.ts';
 import { OtherCourseError, Recording } from './recording.ts';
 import { search } from './search.ts';
 import type { StoredRun } from './store.ts';

@@ -8,10 +8,10 @@ import type { TextSolution } from '../methods/index.ts';
 import type { AnyExample } from '../tasks/index.ts';
 import { scoreSolutions } from './choose.ts';
 import type { CellTest, StoredCell } from './comparison-table.ts';
+import { promptOf } from './conclude.ts';
 import { type Grid, keyOf, putCell } from './grid.ts';
 import { Journal } from './journal.ts';
 import { splitScore } from './measure.ts';
-import { promptOf } from './optimize.ts';
 
 /** Opens the test split for the texts of all cells that have the same examples and template. */
 export async function testTexts(grid: Grid): Promise<void> {

@@ -13,8 +13,9 @@ import { configSchema } from './config-schema.ts';
 import { type Difference, differences } from './differences.ts';
 import type { OptimizeResult } from './events.ts';
 import { refuseCell } from './lifecycle.ts';
-import { type OptimizeOptions, optimize, versions } from './optimize.ts';
+import { type OptimizeOptions, optimize } from './optimize.ts';
 import type { RunOrigin, StoredRun } from './store.ts';
+import { versions } from './versions.ts';
 
 export interface ResumeOptions extends Omit<OptimizeOptions, 'run' | 'totalSeconds'> {
   /** Go on as recorded, even where the configuration's file says otherwise by now. */

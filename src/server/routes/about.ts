@@ -3,7 +3,7 @@ import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { homedir, tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { listModels } from '../../models/model-store.ts';
-import { versions } from '../../runs/optimize.ts';
+import { versions } from '../../runs/versions.ts';
 import { about, exportAnswer, exportRequest, modelRow, pageOf } from '../answers.ts';
 import type { ExportAnswer } from '../contract.ts';
 import { RequestFailure } from '../failures.ts';

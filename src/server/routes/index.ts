@@ -1,6 +1,6 @@
 /** Every route of the studio's API: the application and the OpenAPI document are made from this table. */
 import { z } from 'zod';
-import { versions } from '../../runs/optimize.ts';
+import { versions } from '../../runs/versions.ts';
 import { openApi } from '../openapi.ts';
 import { type Route, route } from '../route.ts';
 import { aboutRoutes } from './about.ts';
