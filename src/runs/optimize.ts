@@ -21,8 +21,6 @@ import type { RunOrigin, RunStore, StoredRun } from './store.ts';
 import { Workbench } from './workbench.ts';
 import { scoreHumans } from './yardsticks.ts';
 
-export { methodOf } from './search.ts';
-
 export interface OptimizeOptions {
   readonly onEvent?: OnEvent | undefined;
   /** Aborted while it searches: measure what was found, then end; later: end. */
