@@ -1,5 +1,5 @@
 /** What a result says it took, and what was planned before: on the command line, against a server here. */
-import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -8,23 +8,16 @@ import { loadConfig } from '../src/runs/config.ts';
 import { optimize } from '../src/runs/optimize.ts';
 import { planRun } from '../src/runs/plan.ts';
 import { openStore } from '../src/runs/store.ts';
-import {
-  type Asked,
-  formats,
-  type ProviderServer,
-  startServer,
-} from './support/provider-server.ts';
-import { sums } from './support/text-models.ts';
+import type { Asked, ProviderServer } from './support/provider-server.ts';
+import { chatModel, startChatServer, sumsTask, writeSums } from './support/sums.ts';
 import { writeTinyTask } from './support/tiny-task.ts';
 import { last, whetstoneIn } from './support/whetstone-process.ts';
-
-const format = formats.find(({ provider }) => provider === 'openai-compatible')!;
 
 let folder: string;
 let server: ProviderServer;
 let before: { calls: number; input: number; output: number };
 beforeAll(async () => {
-  server = await startServer(format, answer);
+  server = await startChatServer(answer);
 });
 afterAll(() => server.close());
 beforeEach(async () => {
@@ -44,26 +37,16 @@ function answer({ model, messages, number }: Asked) {
   return { text, input: Math.ceil(characters / 4) + 4 * messages.length, output: 2 };
 }
 
-const model = (name: string) => ({
-  provider: 'openai-compatible',
-  model: name,
-  baseUrl: server.baseUrl,
-});
-
-async function writeConfig(config: object = {}, task: object = {}): Promise<void> {
-  const rows = sums(40).map((row) => JSON.stringify(row));
-  await writeFile(join(folder, 'sums.jsonl'), `${rows.join('\n')}\n`);
-  const whole = {
-    task: { kind: 'arithmetic', data: 'sums.jsonl', input: 'problem', gold: 'answer', ...task },
-    taskLm: model('calculator'),
-    policyLm: model('writer'),
-    method: { name: 'manual' },
-    budget: { evaluations: 150 },
-    methods: { random: { batchSize: 4 } },
-    ...config,
-  };
-  await writeFile(join(folder, 'whetstone.yaml'), JSON.stringify(whole));
-}
+const writeConfig = (config: object = {}, task: object = {}) =>
+  writeSums(folder, server, {
+    config: {
+      task: { ...sumsTask, ...task },
+      method: { name: 'manual' },
+      budget: { evaluations: 150 },
+      methods: { random: { batchSize: 4 } },
+      ...config,
+    },
+  });
 
 const run = async (...args: string[]) => {
   const ended = await whetstoneIn(folder, args);
@@ -110,7 +93,7 @@ describe('the plan of a run', () => {
   const small = { examplesPerStep: 16 };
   const judged = () => ({
     metrics: [
-      { metric: { name: 'judge', model: model('judge'), maxTokens: 32 } },
+      { metric: { name: 'judge', model: chatModel(server, 'judge'), maxTokens: 32 } },
       { metric: 'numeric' },
     ],
   });

@@ -8,23 +8,17 @@ import { parseConfig } from '../src/runs/config.ts';
 import { configOf } from '../src/server/own-code.ts';
 import { answerReward, composedRewardSchema, metricOf } from '../src/tasks/index.ts';
 import { packageRoot } from '../src/util/package-root.ts';
-import {
-  type Asked,
-  formats,
-  type ProviderServer,
-  startServer,
-} from './support/provider-server.ts';
+import type { Asked, ProviderServer } from './support/provider-server.ts';
+import { chatModel, startChatServer } from './support/sums.ts';
 import { writeTinyTask } from './support/tiny-task.ts';
 import { type Line, last, whetstoneIn } from './support/whetstone-process.ts';
-
-const format = formats.find(({ provider }) => provider === 'openai-compatible')!;
 
 let folder: string;
 let server: ProviderServer;
 let sent: number;
 const asked = () => server.asked.slice(sent);
 beforeAll(async () => {
-  server = await startServer(format, answer);
+  server = await startChatServer(answer);
 });
 afterAll(() => server.close());
 beforeEach(async () => {
@@ -54,7 +48,7 @@ async function writeConfig(config: object, task: object = {}): Promise<void> {
   for (const [i, name] of Object.values(data).entries()) {
     await writeFile(join(folder, name), ['number,double', ...parts[i]!].join('\n'));
   }
-  const model = { provider: 'openai-compatible', model: 'doubler', baseUrl: server.baseUrl };
+  const model = chatModel(server, 'doubler');
   const whole = {
     task: { kind: 'arithmetic', data, input: 'number', gold: 'double', ...task },
     taskLm: model,

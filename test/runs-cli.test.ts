@@ -5,8 +5,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { migrate } from '../src/runs/migrations.ts';
 import { sqliteDriver } from '../src/runs/sqlite.ts';
 import { openStore } from '../src/runs/store.ts';
-import { formats, type ProviderServer, startServer } from './support/provider-server.ts';
-import { sums } from './support/text-models.ts';
+import type { ProviderServer } from './support/provider-server.ts';
+import { startChatServer, writeSums } from './support/sums.ts';
 import { type Ended, type Line, last, whetstoneIn } from './support/whetstone-process.ts';
 import { type TinyTask, tinyTask } from './tiny-task.ts';
 
@@ -297,8 +297,7 @@ describe('a store of an older version', () => {
 describe('models behind an API', () => {
   let server: ProviderServer;
   beforeAll(async () => {
-    const format = formats.find(({ provider }) => provider === 'openai-compatible')!;
-    server = await startServer(format, ({ model, messages }) => {
+    server = await startChatServer(({ model, messages }) => {
       if (model === 'writer') return { text: '```\nSolve it carefully: times first.\n```' };
       const asked = messages.at(-1)!.content;
       return { text: `= ${asked.length}` };
@@ -312,23 +311,11 @@ describe('models behind an API', () => {
   };
 
   /** Sums to be done by models of the server, and how they are searched. */
-  async function writeConfig(name: string, search: object) {
-    const rows = sums(40).map((row) => JSON.stringify(row));
-    await writeFile(join(task.folder, 'sums.jsonl'), `${rows.join('\n')}\n`);
-    const model = (called: string) => ({
-      provider: 'openai-compatible',
-      model: called,
-      baseUrl: server.baseUrl,
+  const writeConfig = (name: string, search: object) =>
+    writeSums(task.folder, server, {
+      name,
+      config: { ...search, budget: { evaluations: 200, minutes: 600 } },
     });
-    const config = {
-      task: { kind: 'arithmetic', data: 'sums.jsonl', input: 'problem', gold: 'answer' },
-      taskLm: model('calculator'),
-      policyLm: model('writer'),
-      ...search,
-      budget: { evaluations: 200, minutes: 600 },
-    };
-    await writeFile(join(task.folder, name), JSON.stringify(config));
-  }
 
   it('are paid once: what was answered before the kill is not asked again, and counts', async () => {
     await writeConfig('text.yaml', {

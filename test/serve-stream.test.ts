@@ -13,7 +13,7 @@ import { optimize } from '../src/runs/optimize.ts';
 import { openStore } from '../src/runs/store.ts';
 import type { LogRecord } from '../src/server/openai/app.ts';
 import { type ServeOptions, type Serving, serve } from '../src/server/openai/serve.ts';
-import { sums } from './support/text-models.ts';
+import { writeSums } from './support/sums.ts';
 import { type TinyTask, tinyTask } from './tiny-task.ts';
 
 const KEY = 'sk-not-to-be-seen-4711-abcdef';
@@ -150,19 +150,13 @@ describe('a task LM behind an API', () => {
     process.env.WHETSTONE_HOME = join(folder, 'home');
     process.env.STREAM_TEST_KEY = KEY;
     await new Promise<void>((listening) => upstream.server.listen(0, '127.0.0.1', listening));
-    const rows = sums(30).map((row) => JSON.stringify(row));
-    await writeFile(join(folder, 'sums.jsonl'), `${rows.join('\n')}\n`);
-    const model = { provider: 'openai-compatible', model: 'm', baseUrl: upstream.baseUrl, apiKey: 'env:STREAM_TEST_KEY' }; // biome-ignore format: one value
-    const config = {
-      task: { kind: 'arithmetic', data: 'sums.jsonl', input: 'problem', gold: 'answer' },
-      taskLm: model,
-      policyLm: model,
-      method: { name: 'manual', prompts: ['Solve it.'] },
-      budget: { evaluations: 400 },
-    };
-    await writeFile(join(folder, 'w.yaml'), JSON.stringify(config));
+    const path = await writeSums(folder, upstream, {
+      rows: 30,
+      model: { apiKey: 'env:STREAM_TEST_KEY' },
+      config: { method: { name: 'manual', prompts: ['Solve it.'] }, budget: { evaluations: 400 } },
+    });
     const store = await openStore();
-    runId = (await optimize(await loadConfig(join(folder, 'w.yaml')), { store })).runId;
+    runId = (await optimize(await loadConfig(path), { store })).runId;
     store.close();
     serving = await serveRun(runId, { log: (record) => logged.push(record) });
   });

@@ -11,16 +11,10 @@ import { openStore } from '../src/runs/store.ts';
 import { write } from '../src/runs/write.ts';
 import type { LogRecord } from '../src/server/openai/app.ts';
 import { type ServeOptions, type Serving, serve } from '../src/server/openai/serve.ts';
-import {
-  type Asked,
-  formats,
-  type ProviderServer,
-  startServer,
-} from './support/provider-server.ts';
-import { apply, sums } from './support/text-models.ts';
+import type { ProviderServer } from './support/provider-server.ts';
+import { calculate, startChatServer, writeSums } from './support/sums.ts';
 import { type TinyTask, tinyTask } from './tiny-task.ts';
 
-const format = formats.find(({ provider }) => provider === 'openai-compatible')!;
 const KEY = 'sk-not-to-be-seen-4711-abcdef';
 
 async function start(runId: string, options: Partial<ServeOptions> = {}): Promise<Serving> {
@@ -60,24 +54,21 @@ describe('a task that is answered in text, behind an API', () => {
     folder = await mkdtemp(join(tmpdir(), 'whetstone-serve-'));
     process.env.WHETSTONE_HOME = join(folder, 'home');
     process.env.SERVE_TEST_KEY = KEY;
-    server = await startServer(format, (asked) => {
+    server = await startChatServer((asked) => {
       if (trouble === 'hang') return { hang: true };
       if (trouble === 'fail') return { status: 400, message: `broken, key ${KEY}` };
-      return calculator(asked);
+      return calculate(asked);
     });
-    const rows = sums(30).map((row) => JSON.stringify(row));
-    await writeFile(join(folder, 'sums.jsonl'), `${rows.join('\n')}\n`);
-    const model = { provider: 'openai-compatible', model: 'calculator', baseUrl: server.baseUrl, apiKey: 'env:SERVE_TEST_KEY' }; // biome-ignore format: one value
-    const config = {
-      task: { kind: 'arithmetic', data: 'sums.jsonl', input: 'problem', gold: 'answer' },
-      taskLm: model,
-      policyLm: model,
-      method: { name: 'manual', prompts: ['Solve it carefully: times first.'] },
-      budget: { evaluations: 400 },
-    };
-    await writeFile(join(folder, 'w.yaml'), JSON.stringify(config));
+    const path = await writeSums(folder, server, {
+      rows: 30,
+      model: { apiKey: 'env:SERVE_TEST_KEY' },
+      config: {
+        method: { name: 'manual', prompts: ['Solve it carefully: times first.'] },
+        budget: { evaluations: 400 },
+      },
+    });
     const store = await openStore();
-    result = await optimize(await loadConfig(join(folder, 'w.yaml')), { store });
+    result = await optimize(await loadConfig(path), { store });
     store.close();
     serving = await start(result.runId, { log: (record) => logged.push(record), logBodies: true });
   });
@@ -166,17 +157,6 @@ describe('a task that is answered in text, behind an API', () => {
     for (const file of exported.files) expect(await readFile(file, 'utf8')).not.toContain(KEY);
   });
 });
-
-/** Heeds precedence when it is told to be careful. */
-function calculator({ messages }: Asked) {
-  const system = messages.find(({ role }) => role === 'system')?.content ?? '';
-  const [a, p, b, q, c] = messages.at(-1)!.content.trim().split(/\s+/);
-  const isCareful = /carefully/i.test(system) && q === '*';
-  const value = isCareful
-    ? apply(Number(a), p!, Number(b) * Number(c))
-    : apply(apply(Number(a), p!, Number(b)), q!, Number(c));
-  return { text: `= ${value}` };
-}
 
 describe('a policy that reads the conversation', () => {
   let task: TinyTask;

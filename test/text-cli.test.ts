@@ -7,16 +7,10 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { taskKinds } from '../src/tasks/kinds/index.ts';
 import { packageRoot } from '../src/util/package-root.ts';
-import {
-  type Asked,
-  formats,
-  type ProviderServer,
-  startServer,
-} from './support/provider-server.ts';
-import { apply, sums } from './support/text-models.ts';
+import type { Asked, ProviderServer } from './support/provider-server.ts';
+import { calculate, startChatServer, sumsTask, writeSums } from './support/sums.ts';
 
 const built = join(packageRoot(), 'dist', 'src', 'cli', 'main.js');
-const format = formats.find(({ provider }) => provider === 'openai-compatible')!;
 const KEY = 'sk-not-to-be-seen-4711';
 
 let folder: string;
@@ -25,7 +19,7 @@ let server: ProviderServer;
 let sent: number;
 const asked = () => server.asked.slice(sent);
 beforeAll(async () => {
-  server = await startServer(format, answer);
+  server = await startChatServer(answer);
 });
 afterAll(() => server.close());
 beforeEach(async () => {
@@ -33,16 +27,10 @@ beforeEach(async () => {
   sent = server.asked.length;
 });
 
-/** A calculator that heeds precedence when it is told to be careful, and a writer who says so. */
-function answer({ model, messages }: Asked) {
-  if (model === 'writer') return { text: '```\nSolve it carefully: times first.\n```' };
-  const system = messages.find(({ role }) => role === 'system')?.content ?? '';
-  const [a, p, b, q, c] = messages.at(-1)!.content.trim().split(/\s+/);
-  const isCareful = /carefully/i.test(system) && q === '*';
-  const value = isCareful
-    ? apply(Number(a), p!, Number(b) * Number(c))
-    : apply(apply(Number(a), p!, Number(b)), q!, Number(c));
-  return { text: `= ${value}` };
+/** A calculator, and a writer who tells it to be careful. */
+function answer(asked: Asked) {
+  if (asked.model === 'writer') return { text: '```\nSolve it carefully: times first.\n```' };
+  return calculate(asked);
 }
 
 interface Outcome {
@@ -67,25 +55,15 @@ function whetstone(...args: string[]): Promise<Outcome> {
 
 const lastLine = (text: string) => JSON.parse(text.trim().split('\n').at(-1) ?? '');
 
-async function writeTask(config: object = {}): Promise<void> {
-  const rows = sums(40).map((row) => JSON.stringify(row));
-  await writeFile(join(folder, 'sums.jsonl'), `${rows.join('\n')}\n`);
-  const model = (name: string) => ({
-    provider: 'openai-compatible',
-    model: name,
-    baseUrl: server.baseUrl,
-    apiKey: 'env:MY_KEY',
+const writeTask = (config: object = {}) =>
+  writeSums(folder, server, {
+    model: { apiKey: 'env:MY_KEY' },
+    config: {
+      method: { name: 'reflect', prompts: ['Solve the problem.'] },
+      budget: { evaluations: 300 },
+      ...config,
+    },
   });
-  const whole = {
-    task: { kind: 'arithmetic', data: 'sums.jsonl', input: 'problem', gold: 'answer' },
-    taskLm: model('calculator'),
-    policyLm: model('writer'),
-    method: { name: 'reflect', prompts: ['Solve the problem.'] },
-    budget: { evaluations: 300 },
-    ...config,
-  };
-  await writeFile(join(folder, 'whetstone.yaml'), JSON.stringify(whole));
-}
 
 describe('optimize', () => {
   it('goes from a configuration to a result whose ledger is what the server was asked', async () => {
@@ -202,9 +180,8 @@ describe('bad input', () => {
       /row 41 has no conversation in column "chat"/,
     ],
   ])('%s is refused with its row', async (_, line, message) => {
-    const task = { kind: 'arithmetic', data: 'sums.jsonl', input: 'problem', gold: 'answer' };
     await writeTask({
-      task: { ...task, ...(line.includes('chat') ? { conversation: 'chat' } : {}) },
+      task: { ...sumsTask, ...(line.includes('chat') ? { conversation: 'chat' } : {}) },
     });
     const path = join(folder, 'sums.jsonl');
     const rows = (await readFile(path, 'utf8')).trim().split('\n');

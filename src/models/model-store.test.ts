@@ -4,7 +4,7 @@ import { mkdir, mkdtemp, readdir, readFile, symlink, writeFile } from 'node:fs/p
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { ConfigError, NetworkError, StoreError, WeightsError } from '../errors.ts';
 import { defaultLimits } from '../util/http.ts';
@@ -203,8 +203,10 @@ describe('names', () => {
     await expect(resolveModel(name, { env: env() })).rejects.toThrow(ConfigError);
   });
 
-  it('says that a path does not exist', async () => {
-    await expect(resolveModel('./nothing.gguf')).rejects.toThrow(/no such file/);
+  it('says that a path does not exist, where it was looked for, and what was expected', async () => {
+    await expect(resolveModel('./nothing.gguf', { base: '/data' })).rejects.toThrow(
+      `./nothing.gguf: no such file or folder, expected a .gguf file or a Hugging Face folder at ${resolve('/data', 'nothing.gguf')}`,
+    );
   });
 
   it('lists known models and what was pulled besides', async () => {

@@ -149,7 +149,11 @@ function looksLikePath(name: string): boolean {
 async function resolvePath(name: string, env: Environment, base = '.'): Promise<ResolvedModel> {
   const path = resolve(base, name.replace(/^~(?=[\\/]|$)/, homeFolder(env)));
   const info = await stat(path).catch(() => undefined);
-  if (info === undefined) throw new WeightsError(`${name}: no such file or folder`);
+  if (info === undefined) {
+    throw new WeightsError(
+      `${name}: no such file or folder, expected a .gguf file or a Hugging Face folder at ${path}`,
+    );
+  }
   if (info.isDirectory()) {
     await refuseIncomplete(path);
     return { name, kind: 'folder', path, origin: 'path' };

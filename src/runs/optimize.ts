@@ -6,6 +6,7 @@
 import { checkTask } from '../environment/index.ts';
 import { isAbort, PauseError } from '../errors.ts';
 import { humanCandidates } from '../methods/index.ts';
+import type { Precision } from '../models/prepared-weights.ts';
 import { beginRun, hashesOf, refuseChanged, startEvent } from './begin-run.ts';
 import type { Bench, OpenText } from './bench.ts';
 import { type Limits, limitsOf, withinCaps } from './caps.ts';
@@ -77,7 +78,7 @@ export async function optimize(
     if (options.totalSeconds !== undefined) await bench.prepare?.(config.precision.search);
     const yardsticks = await scoreHumans({ bench, emit, signal, journal }, options.totalSeconds);
     emit({ kind: 'progress', phase: 'preparing the search', done: 0, unit: 'steps' });
-    const plan = timePlan(bench, ends);
+    const plan = timePlan(bench, { ends, precision: config.precision.search });
     const { pace } = yardsticks;
     const all = limitsOf(config, run?.origin?.branch);
     const minutes = journal.value('minutes', () => plan.minutes(pace, all[0]!.budget.minutes));
@@ -155,13 +156,17 @@ function promptRoom(bench: Workbench, methodOptions: unknown): number {
   return Math.max(promptTokens, ...human);
 }
 
+/** Measured: 2.4. */
+const INT8_SPEED = 2;
+
 /** Where an end is promised: how long to search, and how much after that there is time for. */
-function timePlan(bench: Bench, ends: number) {
+function timePlan(bench: Bench, { ends, precision }: { ends: number; precision: Precision }) {
   const { task, choice } = bench;
   const plan = () => ({
     secondsLeft: (ends - performance.now()) / 1000,
     semifinalists: semifinalists(bench),
     shortlistExamples: Math.min(MOST_SHORTLIST, task.validation.length),
+    shortlistSpeed: precision === 'float32' ? 1 : INT8_SPEED,
     finalists: choice.finalists,
     testExamples: task.test.size,
   });

@@ -33,6 +33,8 @@ export interface End {
   /** Texts that are looked at, in the precision of the search, on so many examples. */
   readonly semifinalists: number;
   readonly shortlistExamples: number;
+  /** How many times as fast as float32 that precision is, at least. */
+  readonly shortlistSpeed: number;
   /** Texts that are scored again. */
   readonly finalists: number;
   readonly testExamples: number;
@@ -41,18 +43,22 @@ export interface End {
 /** Seconds from the end of a search to the result. */
 export function secondsOfEnd(pace: Pace, end: End): number {
   return (
-    secondsFor(pace, end.semifinalists, end.shortlistExamples) +
+    secondsFor(pace, end.semifinalists, end.shortlistExamples) / end.shortlistSpeed +
     secondsFor(pace, end.finalists, pace.examples) +
     secondsFor(pace, TESTED, end.testExamples)
   );
 }
 
-/** Minutes of search that leave time for what comes after it within `secondsLeft`. */
+/**
+ * Minutes of search that leave time for what comes after it within `secondsLeft`, for half of the
+ * semifinalists at least: the other half is worth less than the search.
+ */
 export function minutesOfSearch(
   pace: Pace,
   plan: End & { minutes: number; secondsLeft: number },
 ): number {
-  const seconds = Math.max(LEAST_SEARCH_S, plan.secondsLeft - secondsOfEnd(pace, plan));
+  const end = secondsOfEnd(pace, { ...plan, semifinalists: plan.semifinalists / 2 });
+  const seconds = Math.max(LEAST_SEARCH_S, plan.secondsLeft - end);
   return Math.min(plan.minutes, seconds / 60);
 }
 
