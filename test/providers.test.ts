@@ -140,7 +140,9 @@ describe.each(formats.map((format) => [format.provider, format] as const))('%s',
       number === 0 ? { text: '', output: 1 } : { text: '', finish: 'length', output: 16 },
     );
     expect(await failure(ask('a'))).toMatch(/test-model: the answer is empty$/);
-    expect(await failure(ask('b'))).toMatch(/all of its 16 tokens went into thinking; raise max/);
+    expect(await failure(ask('b'))).toMatch(
+      /all of its 16 tokens went into thinking; raise task.maxAnswerTokens/,
+    );
     expect(server.asked).toHaveLength(2);
     expect(ledger.line()).toMatchObject({ calls: 2, outputTokens: 17 });
   });
@@ -451,7 +453,7 @@ describe('budget', () => {
   it('needs a price', async () => {
     const options = { env: { OPENAI_API_KEY: KEY }, ledger: new Ledger({ usd: 1 }) };
     expect(() => openTextModel('openai:gpt-99', options)).toThrow(
-      /openai:gpt-99: its price is not known \(the table is of 20.*\) and budget.usd is set; say it by prices: \{ "openai:gpt-99": /,
+      /openai:gpt-99: its price is not known \(the table is of 20.*\) and budget.usd caps what is paid; say it by prices: \{ "openai:gpt-99": /,
     );
     const prices = { 'openai:gpt-99': { input: 1, output: 2 } };
     open.push(openTextModel('openai:gpt-99', { ...options, prices }));
@@ -501,7 +503,7 @@ describe('bad input', () => {
     open.push(model);
     const begun = performance.now();
     await expect(model.complete([request('a')])).rejects.toThrow(
-      /http:\/\/127.0.0.1:9\/v1 refuses connections/,
+      /http:\/\/127.0.0.1:9\/v1 refuses connections; check that it runs and that baseUrl is right$/,
     );
     expect(performance.now() - begun).toBeLessThan(10_000);
   });

@@ -173,7 +173,17 @@ describe('chat completions', () => {
 
   it.each<[string, unknown, number, string, string | null]>([
     ['no JSON', '{', 400, 'the body is no JSON', null],
-    ['no messages', { model: 'whetstone' }, 400, 'messages: ', 'messages'],
+    ['no model', { ...asked('x'), model: undefined }, 400, 'model: expected string, got nothing; ask for whetstone or ', 'model'], // biome-ignore format: one value
+    ['a model that is no name', { ...asked('x'), model: 7 }, 400, 'model: expected string, got 7; ask for ', 'model'], // biome-ignore format: one value
+    [
+      'no messages',
+      { model: 'whetstone' },
+      400,
+      'messages: expected array, got nothing',
+      'messages',
+    ],
+    ['an empty conversation', asked('x', { messages: [] }), 400, 'messages: expected at least 1 entries, got a list', 'messages'], // biome-ignore format: one value
+    ['what is too hot', asked('x', { temperature: 3 }), 400, 'temperature: expected at most 2, got 3', 'temperature'], // biome-ignore format: one value
     [
       'no user',
       { model: 'whetstone', messages: [{ role: 'system', content: 'x' }] },
@@ -234,7 +244,7 @@ describe('chat completions', () => {
     ],
     ['sound', asked('x', { modalities: ['text', 'audio'] }), 400, 'answers are text alone', 'modalities.1'], // biome-ignore format: one value
     ['five stops', asked('x', { stop: [...'abcde'] }), 400, 'up to four', 'stop'],
-    ['no object', [], 400, 'the body: ', null],
+    ['no object', [], 400, 'the body: expected a group of keys, got a list', null],
     ['two answers', asked('x', { n: 2 }), 400, 'one answer a request', 'n'],
     ['tools', asked('x', { tools: [{ type: 'function' }] }), 400, 'tools are not served', 'tools'],
     [

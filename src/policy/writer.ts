@@ -68,7 +68,7 @@ export class PromptWriter {
     const { contextLength } = this.lm.config;
     if (ids.length + this.promptTokens > contextLength) {
       throw new ConfigError(
-        `policyLm: a context of ${ids.length} tokens and a prompt of ${this.promptTokens} do not fit into ${this.lm.name}'s window of ${contextLength}, shorten the task's description or its examples`,
+        `policyLm: a context of ${ids.length} tokens and a prompt of ${this.promptTokens} do not fit into ${this.lm.name}'s window of ${contextLength}, shorten what it reads, as the task's description, its examples or the conversation`,
       );
     }
     return ids;

@@ -34,6 +34,14 @@ import {
 
 const READING_MS = 100;
 
+/** What a configuration calls the most tokens of an answer. */
+const LIMIT_OF: Readonly<Record<Role, string>> = {
+  task: 'task.maxAnswerTokens',
+  policy: 'method.promptTokens',
+  judge: "the judge's maxTokens",
+  reflection: 'method.maxTokens',
+};
+
 /** What all calls to one model share. */
 export interface Line {
   readonly who: Omit<Identity, 'hasAnswered'>;
@@ -330,9 +338,10 @@ export class Attempt {
     if (isAbort(error) || error === this.#batch.halt.reason) return error;
     const { hasAnswered } = scheduler;
     if (error instanceof ConnectionFailure) {
-      const sentence = `${who.name}: ${who.baseUrl} ${error.message}`;
       // Nothing listens where nothing ever did: the address is wrong or the server is not started.
       const kind = hasAnswered || error.mayBePaid ? 'transient' : 'all';
+      const mend = kind === 'all' ? '; check that it runs and that baseUrl is right' : '';
+      const sentence = `${who.name}: ${who.baseUrl} ${error.message}${mend}`;
       return new CallFailure(kind, new NetworkError(sentence));
     }
     if (this.#reservations.length > 0 && this.#answer) {
@@ -378,7 +387,7 @@ export class Attempt {
   #emptiness({ finish, outputTokens }: Completion, maxTokens: number): string {
     const why =
       finish === 'length'
-        ? `, all of its ${maxTokens} tokens went into thinking; raise maxTokens`
+        ? `, all of its ${maxTokens} tokens went into thinking; raise ${LIMIT_OF[this.#line.role]}`
         : outputTokens > 1
           ? `, its ${outputTokens} tokens hold no text`
           : '';

@@ -119,7 +119,7 @@ function priceFor(
   const price = model.price ?? priceOf(name, prices) ?? (isLocal ? FREE : undefined);
   if (price === undefined && ledger.caps.usd !== undefined) {
     throw new ConfigError(
-      `${name}: its price is not known (the table is of ${PRICES_AS_OF}) and budget.usd is set; say it by prices: { "${name}": { input: …, output: … } }, in US dollars per million tokens`,
+      `${name}: its price is not known (the table is of ${PRICES_AS_OF}) and budget.usd caps what is paid; say it by prices: { "${name}": { input: …, output: … } }, in US dollars per million tokens`,
     );
   }
   return price;

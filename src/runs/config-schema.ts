@@ -56,7 +56,9 @@ export const configSchema = z.strictObject({
         .int()
         .positive()
         .optional()
-        .describe('Most task-LM example evaluations; no limit when left out'),
+        .describe(
+          'Task-LM example evaluations of the search, whose last step is whole; no limit when left out',
+        ),
       minutes: z.number().positive().max(100_000).default(10).describe('Most minutes of search'),
       tokens: z
         .number()

@@ -244,7 +244,9 @@ function roleOf(
   const outputTokens = Math.round(calls * output);
   const price = priceFor(reference, loaded.config.prices);
   if (price === undefined) {
-    notes.add(`the price of ${nameOf(reference)} is not known; say it by prices`);
+    notes.add(
+      `the price of ${nameOf(reference)} is not known, and no run begins before prices says it`,
+    );
   }
   const usd = price === undefined ? null : costUsd(price, { inputTokens, outputTokens });
   return { calls, tokens: inputTokens + outputTokens, usd };

@@ -13,6 +13,7 @@ import type { LedgerLine, Message } from '../providers/index.ts';
 import { messagesSchema } from '../tasks/index.ts';
 import { Engine } from '../tensor/index.ts';
 import type { OpenText } from './bench.ts';
+import { expectation } from './config.ts';
 import { nothingAsked } from './ledger.ts';
 import { localName } from './model-reference.ts';
 import { openBench } from './open-bench.ts';
@@ -29,14 +30,14 @@ export interface GivenContext extends OwnContext {
   readonly input?: string | undefined;
 }
 
-const contextSchema = z.union([
-  messagesSchema.transform((conversation) => ({ conversation })),
-  z.strictObject({
-    conversation: messagesSchema.optional(),
-    question: z.string().min(1).optional(),
-    input: z.string().min(1).optional(),
-  }),
-]);
+/** An empty conversation is none. */
+const conversationSchema = messagesSchema.transform((all) => (all.length > 0 ? all : undefined));
+const listSchema = conversationSchema.transform((conversation) => ({ conversation }));
+const objectSchema = z.strictObject({
+  conversation: conversationSchema.optional(),
+  question: z.string().min(1).optional(),
+  input: z.string().min(1).optional(),
+});
 
 export interface WrittenResult {
   readonly kind: 'result';
@@ -73,10 +74,13 @@ export async function readContext(path: string): Promise<GivenContext> {
       `${path}: expected a context as JSON, as in [{"role": "user", "content": "…"}]`,
     );
   }
-  const parsed = contextSchema.safeParse(value);
+  const parsed = (Array.isArray(value) ? listSchema : objectSchema).safeParse(value);
   if (parsed.success) return parsed.data;
+  const [issue] = parsed.error.issues as [z.core.$ZodIssue];
+  const at = issue.path.map(String).join('.');
+  const found = issue.path.reduce<unknown>((node, key) => (node as never)?.[key], value);
   throw new DataError(
-    `${path}: expected a list of messages {"role", "content"}, or an object with conversation, question and input`,
+    `${path}: expected a list of messages {"role", "content"}, or an object with conversation, question and input; ${at === '' ? 'the whole' : at}: ${expectation(issue, found)}`,
   );
 }
 

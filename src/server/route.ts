@@ -6,6 +6,7 @@
 import type { HttpBindings } from '@hono/node-server';
 import type { Context, Hono } from 'hono';
 import { z } from 'zod';
+import { complaintOf } from './complaint.ts';
 import { RequestFailure } from './failures.ts';
 import type { Redact } from './redact.ts';
 import type { Studio } from './studio.ts';
@@ -92,8 +93,9 @@ function checked<T>(schema: z.ZodType<T>, value: unknown, what: string): T {
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues as [z.core.$ZodIssue];
-  const path = [what, ...issue.path.map(String)].join('.');
-  throw new RequestFailure(400, 'usage', `${path}: ${issue.message}`);
+  const { param, sentence } = complaintOf(issue, value);
+  const place = param === '' ? what : `${what}.${param}`;
+  throw new RequestFailure(400, 'usage', `${place}: ${sentence}`);
 }
 
 /** JSON whose texts hold no secret. */

@@ -7,6 +7,7 @@ import type { HttpBindings } from '@hono/node-server';
 import { type Context, Hono } from 'hono';
 import type { z } from 'zod';
 import { BudgetError, ConfigError, DataError, type WhetstoneError } from '../../errors.ts';
+import { complaintOf } from '../complaint.ts';
 import { guard } from '../guard.ts';
 import { chatShape, completionShape, type Head, type Shape, usageOf } from './answers.ts';
 import { type Counter, Metrics } from './metrics.ts';
@@ -177,9 +178,10 @@ export function openAiApp(o: AppOptions): OpenAiApp {
     if (o.logBodies) c.set('body', body);
     const parsed = schema.safeParse(body);
     if (!parsed.success) {
-      const { path, message } = parsed.error.issues[0]!;
-      const param = path.map(String).join('.');
-      return failed(c, 400, `${param || 'the body'}: ${message}`, { param: param || null });
+      const { param, sentence } = complaintOf(parsed.error.issues[0]!, body);
+      const mend = param === 'model' ? `; ask for ${o.models.join(' or ')}` : '';
+      const message = `${param || 'the body'}: ${sentence}${mend}`;
+      return failed(c, 400, message, { param: param || null });
     }
     if (!o.models.includes(parsed.data.model)) return noSuchModel(c, parsed.data.model);
     return parsed.data;

@@ -112,8 +112,11 @@ export async function metricOf(config: unknown, context: MetricContext = {}): Pr
   const { definition, options } = found;
   const missing = definition.needs?.find((need) => context[need] === undefined);
   if (missing !== undefined) {
-    const what = missing === 'judge' ? 'an LM that judges' : 'a model that embeds texts';
-    throw new ConfigError(`metric ${definition.name}: needs ${what}, and none is given here`);
+    const what =
+      missing === 'judge'
+        ? 'an LM that judges, name it by model, as { name: judge, model: openai:gpt-4.1-mini }'
+        : 'a model that embeds texts, and none is given here';
+    throw new ConfigError(`metric ${definition.name}: needs ${what}`);
   }
   return definition.open(options, context);
 }
