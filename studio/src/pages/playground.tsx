@@ -39,7 +39,8 @@ export function PlaygroundPage({
           </p>
         </section>
       )}
-      {id !== undefined && (
+      {/* Which prompt was found is known with the runs. */}
+      {id !== undefined && (runs.data || runs.error) && (
         <>
           <label className="field">
             <span>Task and model of run</span>
