@@ -1,4 +1,5 @@
 /** What can be done with a run from the command line, and what is refused: each as a process. */
+import { execFileSync } from 'node:child_process';
 import { readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -7,7 +8,7 @@ import { sqliteDriver } from '../src/runs/sqlite.ts';
 import { openStore } from '../src/runs/store.ts';
 import type { ProviderServer } from './support/provider-server.ts';
 import { startChatServer, writeSums } from './support/sums.ts';
-import { type Ended, type Line, last, whetstoneIn } from './support/whetstone-process.ts';
+import { built, type Ended, type Line, last, whetstoneIn } from './support/whetstone-process.ts';
 import { type TinyTask, tinyTask } from './tiny-task.ts';
 
 let task: TinyTask;
@@ -212,6 +213,16 @@ describe('branch, diff, delete', () => {
       store.events(run, { kinds: ['step'], limit: 3 }).map(({ event }) => event);
     expect(first(branch)).toEqual(first(id));
     store.close();
+
+    const waiting = String(
+      last(await whetstone(['runs', 'branch', id, '--step', '0', '--no-run'])).runId,
+    );
+    const shown = execFileSync(process.execPath, [built, 'runs', 'diff', id, waiting], {
+      encoding: 'utf8',
+      env: { ...process.env, WHETSTONE_HOME: join(task.folder, 'home'), COLUMNS: '160' },
+    });
+    expect(shown).toMatch(/^prompt +"[^"]+" +none yet: paused$/m);
+    expect(shown).toMatch(/^sealed test +\d[^\n]*? {2,}not measured$/m);
 
     const refused = async (...args: string[]) =>
       told(await whetstone(['runs', 'branch', id, ...args]));

@@ -236,6 +236,12 @@ describe.skipIf(chromium === undefined)(
       const rows = page.getByRole('region', { name: 'Examples', exact: true }).locator('tbody tr');
       expect(await rows.count()).toBe(16);
       expect(await rows.first().textContent()).toMatch(/[✓✕] (right|wrong).*[✓✕] (right|wrong)/);
+      const usual = page.viewportSize()!;
+      await page.setViewportSize({ width: 390, height: 844 });
+      const frame = "document.querySelector('.examples').parentElement";
+      const hidden = await page.evaluate(`${frame}.scrollWidth - ${frame}.clientWidth`);
+      expect(hidden, 'pixels of the answers that lie out of sight').toBe(0);
+      await page.setViewportSize(usual);
     });
 
     it('compares two runs, and several methods', { timeout: 4 * LONG }, async () => {

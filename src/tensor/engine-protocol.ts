@@ -49,7 +49,7 @@ export interface Kept {
   readonly dtype: DType;
 }
 
-/** To the request of that id; 0 is the thread's own first word. */
+/** To the request of that id. */
 export type Reply =
   | { readonly id: number; readonly ok: true; readonly value: unknown }
   | { readonly id: number; readonly ok: false; readonly message: string };

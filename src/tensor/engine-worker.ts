@@ -2,9 +2,10 @@
  * The engine's thread, and the only import of onnxruntime. Sessions and kept tensors live here,
  * since `run` blocks the thread that calls it.
  */
-import { parentPort } from 'node:worker_threads';
+import { parentPort, workerData } from 'node:worker_threads';
 import * as ort from 'onnxruntime-node';
 import { assert } from '../errors.ts';
+import { Gate } from './engine-gate.ts';
 import type { Feed, HostTensor, Kept, Reply, Request, SessionOptions } from './engine-protocol.ts';
 import type { DType } from './graph.ts';
 
@@ -18,8 +19,9 @@ const sessions = new Map<number, ort.InferenceSession>();
 const kept = new Map<number, ort.Tensor>();
 let next = 1;
 
-// The first message says that the library is here: id 0 answers no request.
-port.postMessage({ id: 0, ok: true, value: undefined } satisfies Reply);
+// The library is here.
+const gate = new Gate(workerData);
+gate.leave();
 
 // One request after another: a session's threads are the machine's cores already.
 let queue: Promise<void> = Promise.resolve();
@@ -28,12 +30,16 @@ port.on('message', ({ id, request }: { id: number; request: Request }) => {
 });
 
 async function answer(id: number, request: Request): Promise<void> {
+  // Nobody waits for an answer where the gate is shut.
+  if (!gate.enter()) return;
   try {
     const { value, transfer } = await handle(request);
     port!.postMessage({ id, ok: true, value } satisfies Reply, transfer);
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
     port!.postMessage({ id, ok: false, message } satisfies Reply);
+  } finally {
+    gate.leave();
   }
 }
 

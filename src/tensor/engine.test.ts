@@ -124,3 +124,64 @@ it('can be closed at any moment after it was opened', async () => {
     ends.map(() => ({ status: 0, stderr: '' })),
   );
 }, 120_000);
+
+describe('a process that ends while the engine computes', () => {
+  // Products that take a second or more, ended in their midst.
+  const ended = (how: string, then = '') => {
+    const built = join(packageRoot(), 'dist', 'src', 'tensor', 'index.js');
+    const code = `
+      const t = await import(${JSON.stringify(pathToFileURL(built).href)});
+      const stop = new AbortController();
+      const engine = new t.Engine({ threads: 1, signal: stop.signal });
+      const x = t.input('x', [1000, 1000]);
+      let y = x;
+      for (let i = 0; i < 12; i++) y = t.matmul(y, x);
+      const program = await engine.load(t.emitProgram({ y: t.reduceMean(y) }));
+      const feeds = { x: t.float32(new Float32Array(1e6), [1000, 1000]) };
+      const runs = [1, 2, 3].map(() => program.run(feeds).then(() => 'done', (error) => error.message));
+      setTimeout(() => { ${how} }, 100);
+      console.log(JSON.stringify(await Promise.all(runs)));
+      ${then}`;
+    const args = ['--input-type=module', '-e', code];
+    const { status, signal, stdout, stderr } = spawnSync(process.execPath, args, {
+      encoding: 'utf8',
+    });
+    return { status, signal, stdout, stderr };
+  };
+
+  it.each([
+    ['process.exit', 'process.exit(5)', 5, /^$/],
+    ['an error that nobody caught', "throw new Error('mine')", 1, /Error: mine/],
+  ])('ends by %s with its own exit code', (_, how, status, err) => {
+    const end = ended(how);
+    expect(end).toEqual({ status, signal: null, stdout: '', stderr: expect.stringMatching(err) });
+    expect(end.stderr).not.toMatch(/Napi|terminate called/);
+  });
+
+  it('is told by a signal to compute no more, and by close', () => {
+    expect(ended("stop.abort(new Error('enough'))", 'await engine.close();')).toEqual({
+      ...{ status: 0, signal: null, stderr: '' },
+      stdout: '["enough","enough","enough"]\n',
+    });
+    expect(ended('engine.close()')).toEqual({
+      ...{ status: 0, signal: null, stderr: '' },
+      stdout: '["the engine was closed","the engine was closed","the engine was closed"]\n',
+    });
+  });
+}, 120_000);
+
+it('leaves no listener behind, however many engines were opened', async () => {
+  const before = process.listenerCount('exit');
+  const stop = new AbortController();
+  for (let i = 0; i < 12; i++) {
+    const one = new Engine({ threads: 1, signal: stop.signal });
+    await one.close();
+  }
+  expect(process.listenerCount('exit')).toBe(before);
+  stop.abort();
+  const late = new Engine({ signal: stop.signal });
+  await expect(late.load(emitProgram({ y: t.constant(1) }))).rejects.toMatchObject({
+    name: 'AbortError',
+  });
+  await late.close();
+}, 120_000);

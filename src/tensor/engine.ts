@@ -11,6 +11,7 @@ import { Worker } from 'node:worker_threads';
 import { ConfigError, EngineError, isAbort, WhetstoneError } from '../errors.ts';
 import { writeFileAtomic } from '../util/atomic-file.ts';
 import { onDisk } from '../util/disk.ts';
+import { Gate } from './engine-gate.ts';
 import type { Feed, HostTensor, Kept, Reply, Request, SessionOptions } from './engine-protocol.ts';
 import type { DType } from './graph.ts';
 import type { Program } from './onnx.ts';
@@ -23,6 +24,11 @@ export interface EngineOptions {
   readonly device?: Device;
   /** Threads of one run. @default the machine's cores */
   readonly threads?: number;
+  /**
+   * Once aborted, the engine computes nothing more: what was asked for, and what is asked later, is
+   * rejected with the signal's reason. A graph that runs already is let to its end, which `close` waits for.
+   */
+  readonly signal?: AbortSignal | undefined;
 }
 
 export interface LoadOptions {
@@ -58,21 +64,22 @@ export class Engine {
   >();
   private nextId = 1;
   private failure: Error | undefined;
-  /** Settles once the native library is in the thread, or never will be. */
-  private readonly begun: Promise<unknown>;
+  private readonly gate = new Gate();
+  private readonly signal: AbortSignal | undefined;
+  private readonly onAbort = () => this.end(asError(this.signal?.reason));
 
-  constructor({ device = 'cpu', threads = availableParallelism() }: EngineOptions = {}) {
+  constructor({ device = 'cpu', threads = availableParallelism(), signal }: EngineOptions = {}) {
     this.device = device;
     this.threads = threads;
-    this.worker = startWorker();
+    this.signal = signal;
+    this.worker = startWorker(this.gate);
     this.worker.unref();
-    const { worker } = this;
-    this.begun = new Promise((resolve) => {
-      for (const event of ['message', 'error', 'exit'] as const) worker.once(event, resolve);
-    });
+    atExit(this.gate);
     this.worker.on('message', (reply: Reply) => this.settle(reply));
-    this.worker.on('error', (error) => this.fail(`the engine thread failed: ${error.message}`));
-    this.worker.on('exit', (code) => this.fail(`the engine thread ended (code ${code})`));
+    this.worker.on('error', (error) => this.lose(`the engine thread failed: ${error.message}`));
+    this.worker.on('exit', (code) => this.lose(`the engine thread ended (code ${code})`));
+    if (signal?.aborted) this.onAbort();
+    else signal?.addEventListener('abort', this.onAbort, { once: true });
   }
 
   /** True once nothing can be computed any more. */
@@ -102,12 +109,14 @@ export class Engine {
     }
   }
 
-  /** Ends the worker thread; the engine cannot be used afterwards. */
+  /**
+   * Ends the worker thread once the graph that it runs is done; what else was asked for is rejected.
+   * The engine cannot be used afterwards.
+   */
   async close(): Promise<void> {
-    this.failure = new EngineError('the engine was closed');
-    // Ended while it loads the native library, the thread would take the process with it.
+    this.end(new EngineError('the engine was closed'));
     this.worker.ref();
-    await this.begun;
+    await this.gate.idle();
     await this.worker.terminate();
   }
 
@@ -140,16 +149,29 @@ export class Engine {
 
   private settle(reply: Reply): void {
     const waiter = this.waiting.get(reply.id);
+    // Of a graph that ran on while the engine was closed or aborted.
+    if (waiter === undefined) return;
     this.waiting.delete(reply.id);
     if (this.waiting.size === 0) this.worker.unref();
-    if (reply.ok) waiter?.resolve(reply.value);
-    else waiter?.reject(refusal(reply.message, this.device));
+    if (reply.ok) waiter.resolve(reply.value);
+    else waiter.reject(refusal(reply.message, this.device));
   }
 
-  private fail(message: string): void {
-    this.failure ??= new EngineError(message);
+  /** Nothing more is begun, and nobody waits any longer. */
+  private end(reason: Error): void {
+    this.gate.shut();
+    this.failure ??= reason;
     for (const { reject } of this.waiting.values()) reject(this.failure);
+    if (this.waiting.size > 0) this.worker.unref();
     this.waiting.clear();
+  }
+
+  /** The thread is gone. */
+  private lose(message: string): void {
+    this.gate.leave();
+    this.signal?.removeEventListener('abort', this.onAbort);
+    forget(this.gate);
+    this.end(new EngineError(message));
   }
 }
 
@@ -208,12 +230,39 @@ export function floats(tensor: HostTensor | undefined): Float32Array<ArrayBuffer
 export type { DType };
 
 // From sources (tests, tools) the worker needs a TypeScript loader of its own.
-function startWorker(): Worker {
+function startWorker({ cells: workerData }: Gate): Worker {
   if (!import.meta.url.endsWith('.ts'))
-    return new Worker(new URL('./engine-worker.js', import.meta.url));
+    // Options of the process are not the thread's: under --input-type it would not even begin.
+    return new Worker(new URL('./engine-worker.js', import.meta.url), { workerData, execArgv: [] });
   const file = new URL('./engine-worker.ts', import.meta.url).href;
   const code = `import('tsx/esm/api').then(({ register }) => { register(); return import(${JSON.stringify(file)}); })`;
-  return new Worker(code, { eval: true });
+  return new Worker(code, { eval: true, workerData });
+}
+
+/** Gates of all threads that live. */
+const gates = new Set<Gate>();
+
+/**
+ * The native library ends the whole process with words of its own where its thread is ended while it
+ * computes. So a process that ends by itself (`process.exit`, an error that nobody caught) waits for the
+ * graphs in hand. This changes nothing else about its end, and no signal is listened for.
+ */
+function atExit(gate: Gate): void {
+  if (gates.size === 0) process.once('exit', leaveNone);
+  gates.add(gate);
+}
+
+function forget(gate: Gate): void {
+  if (gates.delete(gate) && gates.size === 0) process.off('exit', leaveNone);
+}
+
+function leaveNone(): void {
+  for (const gate of gates) gate.shut();
+  for (const gate of gates) gate.waitIdle();
+}
+
+function asError(reason: unknown): Error {
+  return reason instanceof Error ? reason : new EngineError(`the engine was aborted: ${reason}`);
 }
 
 /** A device that is not there is a mistake in the configuration; the rest is the engine's. */

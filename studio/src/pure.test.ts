@@ -2,9 +2,10 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type Measured, stepNumbers, thinned } from '../../src/util/measured.ts';
+import { distinct } from './charts/ticks.ts';
 import { createViewport, pan, zoom } from './charts/viewport.ts';
 import { kinship, wordDiff } from './diff.ts';
-import { ago, bytes, duration, number, pValue } from './format.ts';
+import { ago, bytes, duration, number, pValue, share } from './format.ts';
 import { type LiveRun, withEntry } from './live.ts';
 import { hrefOf, parseRoute } from './router.ts';
 import { append, type Track } from './thin.ts';
@@ -197,6 +198,9 @@ describe('numbers', () => {
       '12',
       '54,656',
     ]);
+    expect(distinct([1, 2.5], number)).toEqual(['1', '2.50']);
+    expect(distinct([23.21, 23.22], number)).toEqual(['23.21', '23.22']);
+    expect(distinct([0.99991, 0.99992], share)).toEqual(['99.991%', '99.992%']);
     expect([bytes(999), bytes(93_800_000)]).toEqual(['999 bytes', '93.8 MB']);
     expect([pValue(0.0004), pValue(0.032)]).toEqual(['p < 0.001', 'p = 0.032']);
     expect(ago('2026-11-25T10:00:00Z', Date.parse('2026-11-25T10:05:00Z'))).toBe('5 min ago');

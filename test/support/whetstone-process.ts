@@ -4,7 +4,8 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { packageRoot } from '../../src/util/package-root.ts';
 
-const built = join(packageRoot(), 'dist', 'src', 'cli', 'main.js');
+/** The built command. */
+export const built = join(packageRoot(), 'dist', 'src', 'cli', 'main.js');
 
 export type Line = Readonly<Record<string, unknown>> & { readonly kind: string };
 

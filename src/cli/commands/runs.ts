@@ -258,16 +258,26 @@ async function runDiff(first: string, second: string): Promise<void> {
   const { style, width, print, emit } = session();
   await withStore((store) => {
     const diff = diffRuns(store, first, second);
+    const runs = { a: store.getRun(diff.a), b: store.getRun(diff.b) };
     const show = (value: unknown) => (value === undefined ? '' : JSON.stringify(value));
+    const sides = (of: (side: 'a' | 'b') => string) => [of('a'), of('b')];
+    const prompt = (side: 'a' | 'b') => {
+      const text = diff.prompts[side];
+      if (text === undefined) return `none yet: ${runs[side].state}`;
+      return runs[side].result ? quote(text) : `${quote(text)}, best so far`;
+    };
+    // A branch that was never run has opened no data and no model.
+    const fact = (side: 'a' | 'b', text: string | undefined) =>
+      text?.slice(0, 24) ?? (Object.keys(runs[side].hashes).length === 0 ? 'not read yet' : '');
     const rows = [
       ...diff.config.map(({ path, a, b }) => [path, show(a), show(b)]),
-      ...diff.facts.map(({ name, a = '', b = '' }) => [name, a.slice(0, 24), b.slice(0, 24)]),
-      ['prompt', quote(diff.prompts.a ?? ''), quote(diff.prompts.b ?? '')],
+      ...diff.facts.map((one) => [one.name, ...sides((side) => fact(side, one[side]))]),
+      ['prompt', ...sides(prompt)],
     ];
     if (diff.test) {
       const score = (one: 'a' | 'b') =>
-        diff.test?.[one] ? format.formatScore(diff.test[one]) : '';
-      rows.push(['sealed test', score('a'), score('b')]);
+        diff.test?.[one] ? format.formatScore(diff.test[one]) : 'not measured';
+      rows.push(['sealed test', ...sides(score)]);
     }
     const columns = [
       { title: 'what' },

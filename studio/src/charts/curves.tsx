@@ -16,6 +16,7 @@ const [LEFT, RIGHT, TOP, BOTTOM] = [48, 30, 12, HEIGHT - 40];
 export function Curves({ curves }: { curves: readonly Curve[] }) {
   const [box, width] = useWidth<HTMLDivElement>();
   const drawn = curves.filter(({ points }) => points.length > 0);
+  const others = curves.filter(({ points }) => points.length === 0).map(({ method }) => method);
   const all = drawn.flatMap(({ points }) => points);
   const xs = ticks(0, Math.max(1, ...all.map((p) => p.evaluations)), width < 500 ? 3 : 6);
   const ys = ticks(Math.min(...all.map((p) => p.reward)), Math.max(...all.map((p) => p.reward)), 5);
@@ -77,6 +78,9 @@ export function Curves({ curves }: { curves: readonly Curve[] }) {
             {method}
           </li>
         ))}
+        {drawn.length > 0 && others.length > 0 && (
+          <li className="muted">no curve of {others.join(', ')}: no best prompt on the way</li>
+        )}
       </ul>
     </div>
   );

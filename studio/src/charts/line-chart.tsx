@@ -6,6 +6,7 @@ import { type KeyboardEvent, useCallback, useEffect, useId, useRef } from 'react
 import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
 import { useShownTheme, useWidth } from '../hooks.ts';
+import { distinct } from './ticks.ts';
 import { pan, type Stretch, type Viewport, zoom } from './viewport.ts';
 
 export interface LineChartProps {
@@ -125,6 +126,11 @@ interface Made {
   readonly format: (value: number) => string;
 }
 
+/** Distances between marks of steps, which have no halves. */
+const WHOLE = Array.from({ length: 10 }, (_, power) =>
+  [1, 2, 5].map((n) => n * 10 ** power),
+).flat();
+
 function optionsOf(made: Made): uPlot.Options {
   const { width, height, isSparse, viewport, redraw, readout, format } = made;
   const colour = (name: string) =>
@@ -144,8 +150,8 @@ function optionsOf(made: Made): uPlot.Options {
     },
     scales: { x: { time: false, range: (_, low, high) => spanOf(viewport, low, high) } },
     axes: [
-      { ...axis, size: 24, space: 70 },
-      { ...axis, size: 58, space: 32, values: (_, ticks) => ticks.map((tick) => format(tick)) },
+      { ...axis, size: 24, space: 70, incrs: WHOLE },
+      { ...axis, size: 58, space: 32, values: (_, marks) => distinct(marks, format) },
     ],
     series: [
       {},

@@ -10,3 +10,16 @@ export function ticks(low: number, high: number, wanted: number): number[] {
     Number(((start + i) * step).toFixed(10)),
   );
 }
+
+/** Labels of marks, with more digits where what is usually enough would call two of them the same. */
+export function distinct(marks: readonly number[], format: (mark: number) => string): string[] {
+  const labels = marks.map(format);
+  for (let digits = 4; digits <= 12 && new Set(labels).size < marks.length; digits++) {
+    marks.forEach((mark, i) => {
+      const isShare = format(mark).endsWith('%');
+      const text = String(Number((isShare ? mark * 100 : mark).toPrecision(digits)));
+      labels[i] = isShare ? `${text}%` : text;
+    });
+  }
+  return labels;
+}

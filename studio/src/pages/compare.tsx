@@ -274,7 +274,7 @@ function Pairs({ pairs }: Pick<ComparisonDetail, 'pairs'>) {
                   <td data-label="By itself">{pValue(pair.p)}</td>
                   <td data-label="Adjusted">{pValue(pair.pAdjusted)}</td>
                   <td data-label="More than chance">
-                    {isClear ? <b>yes</b> : <span className="muted">not shown</span>}
+                    {isClear ? <b>yes</b> : <span className="muted">may be chance</span>}
                   </td>
                 </tr>
               );

@@ -97,7 +97,7 @@ function Editor({ schema, initial, isComparison }: EditorProps) {
         )}
       </div>
       <div className="editor-side">
-        <Plan {...answer} />
+        <Plan {...answer} ofEach={several} />
         <Start
           schema={schema}
           yaml={yaml}

@@ -39,7 +39,8 @@ export function PlaygroundPage({
           </p>
         </section>
       )}
-      {id !== undefined && (
+      {/* Which prompt was found is known with the runs. */}
+      {id !== undefined && (runs.data || runs.error) && (
         <>
           <label className="field">
             <span>Task and model of run</span>
@@ -54,14 +55,26 @@ export function PlaygroundPage({
               ))}
             </select>
           </label>
-          <Try key={id} run={id} prompt={id === run ? prompt : undefined} />
+          <Try
+            key={id}
+            run={id}
+            prompt={id === run ? prompt : undefined}
+            found={items.find((one) => one.id === id)?.bestPrompt}
+          />
         </>
       )}
     </>
   );
 }
 
-function Try({ run, prompt }: { run: string; prompt: string | undefined }) {
+interface TryProps {
+  readonly run: string;
+  readonly prompt: string | undefined;
+  /** What the run found, or its best so far; a tensor's name where it is no text. */
+  readonly found: string | undefined;
+}
+
+function Try({ run, prompt, found }: TryProps) {
   const known = useLoaded(`prompts of ${run}`, (signal) =>
     api.prompts(run, { limit: 30, offset: 0 }, signal),
   );
@@ -73,7 +86,8 @@ function Try({ run, prompt }: { run: string; prompt: string | undefined }) {
   const [answer, setAnswer] = useState<PlaygroundAnswer & { readonly ofInput: boolean }>();
   const [error, setError] = useState<Error>();
   const [busy, setBusy] = useState(false);
-  const best = known.data?.items[0]?.text;
+  const texts = known.data?.items.map(({ text }) => text) ?? [];
+  const best = texts.find((text) => text === found) ?? texts[0];
   useEffect(() => {
     if (best !== undefined) setFirst((before) => before ?? best);
   }, [best]);

@@ -43,7 +43,7 @@ export function Examples({
         <p className="muted">They answer every one of these examples alike.</p>
       ) : (
         <TableFrame label="Examples">
-          <table className="examples">
+          <table className="examples cards">
             <thead>
               <tr>
                 <th scope="col">#</th>
@@ -64,12 +64,14 @@ export function Examples({
                     <ModelText text={input} />
                   </td>
                   {hasGold && (
-                    <td>
+                    <td data-label="Right answer (gold)">
                       <ModelText text={gold} />
                     </td>
                   )}
                   {answers.map((row, i) => (
-                    <td key={columns[i]!.title}>{row && <Answer row={row} hasGold={hasGold} />}</td>
+                    <td key={columns[i]!.title} data-label={columns[i]!.title}>
+                      {row && <Answer row={row} hasGold={hasGold} />}
+                    </td>
                   ))}
                 </tr>
               ))}

@@ -32,11 +32,11 @@ export function usePlan(yaml: string): Planned {
   };
 }
 
-export function Plan({ plan, error, isCurrent }: Planned) {
+export function Plan({ plan, error, isCurrent, ofEach }: Planned & { ofEach: boolean }) {
   return (
     <section className="card" aria-live="polite" aria-label="Plan" data-stale={!isCurrent}>
       <header>
-        <h2>What it would take (plan)</h2>
+        <h2>What {ofEach ? 'each search' : 'it'} would take (plan)</h2>
       </header>
       <Failure error={error} />
       {!plan && !error && <p className="muted">Checking …</p>}

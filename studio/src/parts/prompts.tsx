@@ -21,7 +21,7 @@ export function Prompts({ run, version }: { run: string; version: string }) {
   return (
     <>
       <TableFrame label="Best prompts">
-        <table>
+        <table className="cards">
           <thead>
             <tr>
               <th scope="col">#</th>
@@ -41,11 +41,13 @@ export function Prompts({ run, version }: { run: string; version: string }) {
                 <td>
                   <ModelText text={text} />
                 </td>
-                <td className="figure-cell">{reward === undefined ? '–' : number(reward)}</td>
-                <td>
+                <td className="figure-cell" data-label="Reward">
+                  {reward === undefined ? '–' : number(reward)}
+                </td>
+                <td data-label="Validation">
                   <ScoreCell score={validation} />
                 </td>
-                <td>
+                <td data-label="Test">
                   <ScoreCell score={test} />
                 </td>
                 <td>
