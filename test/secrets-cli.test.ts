@@ -1,5 +1,5 @@
 /**
- * Keys that people put where they do not belong, and keys that a configuration names: nothing of them may
+ * Forty keys: such as people put where they do not belong, and such as a configuration names: nothing of them may
  * lie in the store, its log, artefacts, exports or what is printed, even where the server says them again.
  */
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
@@ -15,8 +15,15 @@ import { sums } from './support/text-models.ts';
 import { last, whetstoneIn } from './support/whetstone-process.ts';
 
 const KEY = 'first-key-of-the-header-93';
-const OWN = 'second-key-in-options-57';
-const env = { MY_KEY: KEY, SESSION_PASS: OWN };
+/** In options that the server is sent: words, and such as have other forms in addresses and in JSON. */
+const OWN = Array.from({ length: 19 }, (_, i) =>
+  i % 3 === 0 ? `pa"ss<${i}>/100%&+=` : i % 3 === 1 ? `sk-own${i}key${i}own${i}` : `own-key-${i}-57`,
+); // biome-ignore format: one line
+const own = Object.fromEntries(OWN.map((_, i) => [`password${i}`, `env:SESSION_PASS_${i}`]));
+const env = {
+  MY_KEY: KEY,
+  ...Object.fromEntries(OWN.map((value, i) => [`SESSION_PASS_${i}`, value])),
+};
 
 /** Bodies that it was sent. */
 const bodies: string[] = [];
@@ -28,10 +35,10 @@ const server = http.createServer((request, response) => {
   request.on('end', () => {
     bodies.push(body);
     response.setHeader('content-type', 'application/json');
-    // One in five is refused in words that hold both keys.
+    // One in five is refused in words that hold all keys.
     if (bodies.length % 5 === 2) {
       response.statusCode = 500;
-      const message = `no: ${request.headers.authorization} ${formsOf(OWN).join(' ')}`;
+      const message = `no: ${request.headers.authorization} ${OWN.flatMap(formsOf).join(' ')}`;
       response.end(JSON.stringify({ error: { message } }));
       return;
     }
@@ -86,13 +93,12 @@ function expectNone(text: string, secrets: readonly string[]): void {
 }
 
 it('keys that are named reach the server, and nothing that is kept or printed', async () => {
-  await writeFile(
-    join(folder, 'whetstone.yaml'),
-    yaml({ options: { session: { password: 'env:SESSION_PASS' } } }),
-  );
+  await writeFile(join(folder, 'whetstone.yaml'), yaml({ options: { session: own } }));
   const run = await whetstoneIn(folder, ['optimize'], { env });
   expect({ code: run.code, err: run.err }).toMatchObject({ code: 0 });
-  expect(bodies.every((body) => body.includes(OWN))).toBe(true);
+  const sent = bodies.map((body) => (JSON.parse(body) as { session: object }).session);
+  expect(sent.length).toBeGreaterThan(20);
+  for (const each of sent) expect(Object.values(each)).toEqual(OWN);
   const said = [JSON.stringify(run.lines), run.err];
   for (const args of [
     ['runs', 'show', 'last', '--events'],
@@ -105,28 +111,29 @@ it('keys that are named reach the server, and nothing that is kept or printed', 
     expect([args, ended.code, ended.err]).toEqual([args, 0, expect.any(String)]);
     said.push(JSON.stringify(ended.lines), ended.err);
   }
-  expect(said.join('')).toContain('env:SESSION_PASS');
-  expectNone(said.join('\n'), [KEY, OWN]);
-  expectNone(allBytes(), [KEY, OWN]);
+  expect(said.join('')).toContain('env:SESSION_PASS_18');
+  expectNone(said.join('\n'), [KEY, ...OWN]);
+  expectNone(allBytes(), [KEY, ...OWN]);
   expect(existsSync(join(folder, 'home', 'runs.sqlite'))).toBe(true);
 });
 
 it('keys that are written out are refused before anything is recorded or sent', async () => {
-  const secrets = [
-    'swordfish',
-    'kjh3kjh4kjh5kjh6kjh7kjh8',
-    'tok-31337',
-    'c00kie-jar',
-    'pass-in-url',
-  ];
+  const look = (i: number) => `kjh${i}kjh4kjh5kjh6kjh7kjh${i}`;
+  const secrets = Array.from({ length: 20 }, (_, i) => (i % 4 === 1 ? look(i) : `sword-fish-${i}`));
   const before = bodies.length;
-  const planted: readonly object[] = [
-    { options: { password: secrets[0] } },
-    { options: { anything: secrets[1] } },
-    { options: { extra: [{ headers: { 'X-Auth-Token': secrets[2] } }] } },
-    { options: { headers: { Cookie: secrets[3] } } },
-    { baseUrl: `http://me:${secrets[4]}@127.0.0.1:1/v1` },
-  ];
+  // Four in each place: by the key's name, by their look, in headers, in addresses.
+  const planted = [0, 4, 8, 12, 16].map((at): object => {
+    const [a, b, c, d] = secrets.slice(at) as [string, string, string, string];
+    const where: readonly object[] = [
+      { password: a, anything: b, deep: { apiKey: c, secret: d } },
+      { extra: [{ headers: { 'X-Auth-Token': a, Other: b, Authorization: c, 'X-Api-Key': d } }] },
+      { headers: { Cookie: a, 'X-Trace': b, 'Proxy-Authorization': `Basic ${c}`, token: d } },
+      { access_token: a, list: [b], client_secret: c, auth: { passphrase: d } },
+    ];
+    if (at < 16) return { options: where[at / 4] };
+    const url = `http://me:${a}@127.0.0.1:1/v1?key=${b}&token=${c}`;
+    return { baseUrl: url, options: { password: d } };
+  });
   const studio = await testStudio({ folder, env });
   const said: string[] = [];
   try {
