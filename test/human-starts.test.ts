@@ -29,7 +29,7 @@ it('writes before human candidates in its first step, which are no result themse
   expect(found.some((text) => text.endsWith('It was'))).toBe(true);
 });
 
-it('begins with its own prompts alone unless it is told', async () => {
+it('begins with its own prompts alone where it is told to', async () => {
   const { reports } = await of('policy');
   expect(reports[0]!.tried).toHaveLength(8);
   expect(reports[0]!.tried.some(({ prompt }) => prompt.text.endsWith('It was'))).toBe(false);

@@ -60,8 +60,8 @@ const options = z.strictObject({
   archiveSize: z.int().min(1).max(1000).default(16).describe('Best prompts to set out from'),
   start: z
     .enum(['policy', 'human'])
-    .default('policy')
-    .describe('What the archive begins with: nothing, or human candidates that fit'),
+    .default('human')
+    .describe('What the archive begins with: human candidates that fit, or nothing'),
   entropyWeight: z
     .number()
     .positive()
