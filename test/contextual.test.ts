@@ -114,6 +114,8 @@ describe('write', () => {
     ['no JSON', 'hello', 'expected a context as JSON', 1],
     ['a role that nobody has', '[{"role":"god","content":"x"}]', '0.role: expected system or user or assistant, got "god"', 1], // biome-ignore format: one value
     ['a message without content', '{"conversation":[{"role":"user"}]}', 'conversation.0.content: expected string, got nothing', 1], // biome-ignore format: one value
+    ['a key that nobody reads', '{"conversation":[],"chat":[]}', 'input; chat: unknown key', 1],
+    ['a key that no message has', '[{"role":"user","content":"x","name":"y"}]', 'input; 0.name: unknown key', 1], // biome-ignore format: one value
     ['a text', '"is it warm"', 'expected a list of messages {"role", "content"}, or an object', 1],
     ['an empty conversation', '[]', 'the policy of this run reads the conversation', 2],
     ['what is longer than the window', JSON.stringify(told('is it warm '.repeat(3000))), "shorten what it reads, as the task's description, its examples or the conversation", 2], // biome-ignore format: one value

@@ -77,11 +77,17 @@ export async function readContext(path: string): Promise<GivenContext> {
   const parsed = (Array.isArray(value) ? listSchema : objectSchema).safeParse(value);
   if (parsed.success) return parsed.data;
   const [issue] = parsed.error.issues as [z.core.$ZodIssue];
-  const at = issue.path.map(String).join('.');
-  const found = issue.path.reduce<unknown>((node, key) => (node as never)?.[key], value);
   throw new DataError(
-    `${path}: expected a list of messages {"role", "content"}, or an object with conversation, question and input; ${at === '' ? 'the whole' : at}: ${expectation(issue, found)}`,
+    `${path}: expected a list of messages {"role", "content"}, or an object with conversation, question and input; ${wrongPart(issue, value)}`,
   );
+}
+
+/** "0.role: expected system or user or assistant, got "god"" */
+function wrongPart(issue: z.core.$ZodIssue, value: unknown): string {
+  const names = issue.path.map(String);
+  if (issue.code === 'unrecognized_keys') return `${[...names, issue.keys[0]].join('.')}: unknown key`; // biome-ignore format: one value
+  const found = issue.path.reduce<unknown>((node, key) => (node as never)?.[key], value);
+  return `${names.join('.') || 'the file'}: ${expectation(issue, found)}`;
 }
 
 export interface WriteOptions {
