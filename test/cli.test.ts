@@ -45,6 +45,21 @@ function whetstone(...args: string[]): Promise<Outcome> {
 
 const lastLine = (text: string) => JSON.parse(text.trim().split('\n').at(-1) ?? '');
 
+it('computes whatever the length of its arguments', async () => {
+  const lm = join(packageRoot(), 'test', 'fixtures', 'models', 'llama');
+  const long = 'very '.repeat(25_000);
+  const args = ['models', 'score', lm, '--text', 'it was', '--top', '1', '--json'];
+  const child = spawn(process.execPath, [`--title=${long}`, built, ...args], {
+    env: { ...process.env, WHETSTONE_HOME: join(folder, 'home') },
+  });
+  let out = '';
+  child.stdout.on('data', (chunk) => {
+    out += chunk;
+  });
+  const code = await new Promise((resolve) => child.on('close', resolve));
+  expect([code, lastLine(out).kind]).toEqual([0, 'result']);
+});
+
 describe('usage', () => {
   it('helps', async () => {
     const { code, out, err } = await whetstone('--help');

@@ -3,6 +3,7 @@ import { type SpawnSyncReturns, spawnSync } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { exportRun } from '../src/exports/export-run.ts';
 import { evaluate } from '../src/runs/evaluate.ts';
 import type { OptimizeResult } from '../src/runs/events.ts';
 import { optimize } from '../src/runs/optimize.ts';
@@ -136,6 +137,7 @@ describe('write', () => {
     const random = await optimize(await task.load('method.name=random', 'budget.evaluations=500'), {
       store: await openStore(),
     });
+    await writeFile(join(task.folder, 'chat.json'), JSON.stringify(told('is it warm')));
     const ran = whetstone('write', '--run', random.runId, '--context', 'chat.json');
     expect(ran.stderr).toContain('random left no policy that writes prompts');
     const plain = task.load(...set.filter((s) => !s.startsWith('task.')), 'budget.evaluations=600');
@@ -172,6 +174,14 @@ describe('a task LM behind an API', () => {
     expect(result.test.examples).toBe(12);
     expect(result.ledger!.calls).toBeGreaterThan(50);
     expect(told.conversations).toBe(0);
+  });
+
+  it('is exported for PEFT, and scores the same from there', async () => {
+    const store = await openStore();
+    const out = join(task.folder, 'for-peft');
+    const exported = await exportRun(store.getRun(result.runId), { format: 'peft', out, store });
+    expect(exported.rescored).toBeCloseTo(result.test.score, 9);
+    expect(exported.files).toContain(join(out, 'peft', 'adapter_model.safetensors'));
   });
 
   it('scores the same when it is opened from its files', async () => {

@@ -79,7 +79,7 @@ export class ExampleTexts {
     const length = this.lengthOf(this.longest) + prompt.length + answer;
     if (length > config.contextLength) {
       throw new ConfigError(
-        `example "${excerpt(this.examples[this.longest]!.input)}" with the prompt is ${length} tokens, the task LM ${name} reads at most ${config.contextLength}, shorten the prompt or leave the example out`,
+        `example "${excerpt(this.examples[this.longest]!.input)}" with the prompt is ${length} tokens, the task LM ${name} reads at most ${config.contextLength}, shorten the prompt or the text, or leave the example out`,
       );
     }
   }

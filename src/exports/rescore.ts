@@ -3,13 +3,13 @@
  * about. That opens the test split once more, yet unseals nothing: the same prompt on the same
  * examples gives a number that is known, and nothing is chosen by it.
  */
-import { DataError, WhetstoneError } from '../errors.ts';
-import { type Method, type MethodName, methods, type Solution } from '../methods/index.ts';
+import { DataError } from '../errors.ts';
+import type { Solution } from '../methods/index.ts';
 import type { Bench } from '../runs/bench.ts';
 import { scoreSolutions } from '../runs/choose.ts';
+import { openFile } from '../runs/evaluate.ts';
 import type { SplitScore } from '../runs/events.ts';
 import { splitScore } from '../runs/measure.ts';
-import { Workbench } from '../runs/workbench.ts';
 import { type AnyExample, sampleStratified } from '../tasks/index.ts';
 import { createRng } from '../util/rng.ts';
 import type { ReadBack } from './exporter.ts';
@@ -86,11 +86,7 @@ async function solutionOf(back: ReadBack, { bench, run }: Finding): Promise<Solu
     const template = isOwn ? undefined : back.template;
     return { kind: 'text', text: back.prompt, template };
   }
-  const method: Method | undefined = methods[run.method as MethodName];
-  if (!method?.open || !(bench instanceof Workbench)) {
-    throw new WhetstoneError(`run ${run.id}: the method ${run.method} opens no files`);
-  }
-  return method.open(back.path, bench.solutionContext);
+  return openFile(back.path, run.method, bench);
 }
 
 function ownTemplate({ task }: Bench): string {

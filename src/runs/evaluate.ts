@@ -9,6 +9,7 @@ import {
   methods,
   type Solution,
   type SolutionContext,
+  type TensorSolution,
   titleOf,
 } from '../methods/index.ts';
 import { type AnyExample, type AnyTask, perClass } from '../tasks/index.ts';
@@ -152,7 +153,8 @@ export async function solutionOf(subject: Subject, bench: Bench): Promise<Soluti
   return openFile(result.files![0]!, method, bench);
 }
 
-async function openFile(path: string, name: string, bench: Bench): Promise<Solution> {
+/** The tensor of a file that a method saved. @throws ConfigError where the bench cannot use it */
+export async function openFile(path: string, name: string, bench: Bench): Promise<TensorSolution> {
   const method: Method | undefined = methods[name as MethodName];
   if (!method?.open) throw new ConfigError(`${path}: the method ${name} saves no files`);
   if (bench instanceof Workbench) return method.open(path, bench.solutionContext);

@@ -229,14 +229,21 @@ export function floats(tensor: HostTensor | undefined): Float32Array<ArrayBuffer
 
 export type { DType };
 
+/**
+ * When it makes a session, the native library does something with the process's command line that takes
+ * stack in proportion: arguments of 40 KB (a long prompt) overran the 4 MB that a thread has by default,
+ * and the process ended by a segmentation fault. Stack is taken from memory only where it is used.
+ */
+const resourceLimits = { stackSizeMb: 256 };
+
 // From sources (tests, tools) the worker needs a TypeScript loader of its own.
 function startWorker({ cells: workerData }: Gate): Worker {
   if (!import.meta.url.endsWith('.ts'))
     // Options of the process are not the thread's: under --input-type it would not even begin.
-    return new Worker(new URL('./engine-worker.js', import.meta.url), { workerData, execArgv: [] });
+    return new Worker(new URL('./engine-worker.js', import.meta.url), { workerData, execArgv: [], resourceLimits }); // biome-ignore format: one call
   const file = new URL('./engine-worker.ts', import.meta.url).href;
   const code = `import('tsx/esm/api').then(({ register }) => { register(); return import(${JSON.stringify(file)}); })`;
-  return new Worker(code, { eval: true, workerData });
+  return new Worker(code, { eval: true, workerData, resourceLimits });
 }
 
 /** Gates of all threads that live. */

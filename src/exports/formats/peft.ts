@@ -5,8 +5,7 @@
  */
 import { join } from 'node:path';
 import { DataError, WhetstoneError } from '../../errors.ts';
-import { type Method, type MethodName, methods } from '../../methods/index.ts';
-import { Workbench } from '../../runs/workbench.ts';
+import { openFile } from '../../runs/evaluate.ts';
 import { exporter, tensorKinds } from '../exporter.ts';
 import type { Finding } from '../finding.ts';
 
@@ -16,13 +15,10 @@ export const peft = exporter({
   name: 'peft',
   kinds: tensorKinds,
   async write(finding, folder) {
-    const { bench, files } = finding;
-    const method = methodOf(finding);
+    const { bench, files, run } = finding;
     const main = files.find(({ name }) => name.endsWith('.safetensors'));
-    if (!main || !(bench instanceof Workbench)) {
-      throw new WhetstoneError(`run ${finding.run.id}: it left no tensor`);
-    }
-    const solution = await method.open!(main.path, bench.solutionContext);
+    if (!main) throw new WhetstoneError(`run ${run.id}: it left no tensor`);
+    const solution = await openFile(main.path, run.method, bench);
     try {
       await solution.save(folder);
     } finally {
@@ -35,12 +31,6 @@ export const peft = exporter({
     throw new DataError(`${TENSORS}: the file is missing from the export`);
   },
 });
-
-function methodOf({ run }: Finding): Method {
-  const method: Method | undefined = methods[run.method as MethodName];
-  if (method?.open) return method;
-  throw new WhetstoneError(`run ${run.id}: the method ${run.method} opens no files`);
-}
 
 function noteOf({ kind, run, taskLm, policyLm, prompt }: Finding): string {
   const base = kind === 'policy' ? policyLm : taskLm;
