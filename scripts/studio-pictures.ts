@@ -118,7 +118,7 @@ async function askBoth(page: Page): Promise<void> {
 
 /** Answers, or why there are none. */
 async function answered(page: Page): Promise<void> {
-  await page.locator('.examples, .check, .note-bad').last().waitFor({ timeout: 180_000 });
+  await page.locator('.examples, .check, .note, .note-bad').last().waitFor({ timeout: 180_000 });
 }
 
 /** Nothing is loaded any more, and what was has been drawn. */

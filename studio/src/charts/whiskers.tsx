@@ -12,13 +12,15 @@ export interface Whisker {
 }
 
 const ROW = 40;
+/** Room for half of the label of the first and the last mark. */
+const SIDE = 20;
 
 export function Whiskers({ rows }: { rows: readonly Whisker[] }) {
   const [box, width] = useWidth<HTMLDivElement>();
   const all = rows.flatMap((row) => [...row.interval, row.mean]);
   const marks = ticks(Math.min(...all), Math.max(...all), width < 500 ? 4 : 8);
   const [low, high] = [marks[0]!, marks.at(-1)!];
-  const x = (value: number) => 12 + ((value - low) / (high - low)) * (width - 24);
+  const x = (value: number) => SIDE + ((value - low) / (high - low)) * (width - 2 * SIDE);
   const height = ROW * rows.length + 26;
   const label = rows.map((r) => `${r.name} ${share(r.mean)}, ${interval(r.interval)}`).join('; ');
   return (
@@ -35,10 +37,10 @@ export function Whiskers({ rows }: { rows: readonly Whisker[] }) {
           ))}
           {rows.map((row, i) => (
             <g key={row.name} className={`look look-${row.look}`}>
-              <text className="name" x={12} y={ROW * i + 14}>
+              <text className="name" x={SIDE} y={ROW * i + 14}>
                 {row.name}
               </text>
-              <text className="value" x={width - 12} y={ROW * i + 14} textAnchor="end">
+              <text className="value" x={width - SIDE} y={ROW * i + 14} textAnchor="end">
                 {share(row.mean)}
               </text>
               <line

@@ -113,7 +113,7 @@ function Report({ report }: { report: DataReport }) {
             about={`${count(rows.length)} of ${count(examples)}`}
           >
             <TableFrame label={`Examples of ${name}`}>
-              <table className="examples">
+              <table className="examples cards">
                 <thead>
                   <tr>
                     <th scope="col">#</th>
@@ -129,7 +129,7 @@ function Report({ report }: { report: DataReport }) {
                       <td>
                         <ModelText text={input} />
                       </td>
-                      <td>
+                      <td data-label="Right answer (gold)">
                         <ModelText text={gold} />
                       </td>
                     </tr>
@@ -189,7 +189,7 @@ function Duplicates({ duplicates }: Pick<DataReport, 'duplicates'>) {
   return (
     <Card title="Texts that stand more than once (duplicates)">
       <TableFrame label="Duplicates">
-        <table className="examples">
+        <table className="examples cards">
           <thead>
             <tr>
               <th scope="col">Text</th>
@@ -203,8 +203,12 @@ function Duplicates({ duplicates }: Pick<DataReport, 'duplicates'>) {
                 <td>
                   <ModelText text={input} />
                 </td>
-                <td>{places.map(({ split, row }) => `${split} ${row}`).join(', ')}</td>
-                <td>{isLeak ? <b className="bad-text">across splits</b> : 'no'}</td>
+                <td data-label="Where">
+                  {places.map(({ split, row }) => `${split} ${row}`).join(', ')}
+                </td>
+                <td data-label="Leak?">
+                  {isLeak ? <b className="bad-text">across splits</b> : 'no'}
+                </td>
               </tr>
             ))}
           </tbody>

@@ -80,7 +80,7 @@ function Differences({
     return <p className="muted">None: settings, data, models and versions are the same.</p>;
   return (
     <TableFrame label={label}>
-      <table>
+      <table className="stack">
         <thead>
           <tr>
             <th scope="col">What</th>
@@ -94,10 +94,10 @@ function Differences({
               <th scope="row">
                 <code>{name}</code>
               </th>
-              <td>
+              <td data-label="First">
                 <ModelText text={first} />
               </td>
-              <td>
+              <td data-label="Second">
                 <ModelText text={second} />
               </td>
             </tr>
@@ -143,7 +143,9 @@ function ExampleCard({ a, b }: { a: string; b: string }) {
       </div>
       <Failure error={error} />
       {data && !isSame && (
-        <p className="note">The two runs have other examples; they cannot be put side by side.</p>
+        <p className="note">
+          The two runs have different examples, so their answers cannot be put side by side.
+        </p>
       )}
       {data && isSame && (
         <Examples
