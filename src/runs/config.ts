@@ -269,12 +269,12 @@ function complaintParts(
     const known = keysAt(path).filter((name) => name !== key);
     return { path: [...path, key], message: `unknown key${suggestion(key, known)}` };
   }
-  const value = path.reduce<unknown>((node, key) => (node as never)?.[key], data);
-  return { path, message: expectation(issue, value) };
+  return { path, message: expectation(issue, data) };
 }
 
-/** "expected at least 1, got 0": what an issue says about a value. */
-export function expectation(issue: z.core.$ZodIssue, value: unknown): string {
+/** "expected at least 1, got 0": what an issue says about its value in the data that was parsed. */
+export function expectation(issue: z.core.$ZodIssue, data: unknown): string {
+  const value = issue.path.reduce<unknown>((node, key) => (node as never)?.[key], data);
   const got = value === undefined ? 'nothing' : describe(value);
   if (issue.code === 'invalid_type') {
     const kind = issue.expected === 'object' ? 'a group of keys' : issue.expected;

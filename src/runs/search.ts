@@ -303,8 +303,7 @@ export function methodOf(
   const isOwn = first === undefined || first in config.method;
   const place = [...(isOwn ? ['method'] : ['methods', name]), ...issue.path].join('.');
   if (issue.code !== 'unrecognized_keys') {
-    const value = issue.path.reduce<unknown>((node, key) => (node as never)?.[key], given);
-    throw new ConfigError(`${place}: ${expectation(issue, value)}`);
+    throw new ConfigError(`${place}: ${expectation(issue, given)}`);
   }
   const schema = method.options as unknown as { shape?: object };
   const options = Object.keys(schema.shape ?? {}).filter((key) => key !== 'name');

@@ -86,8 +86,7 @@ export async function readContext(path: string): Promise<GivenContext> {
 function wrongPart(issue: z.core.$ZodIssue, value: unknown): string {
   const names = issue.path.map(String);
   if (issue.code === 'unrecognized_keys') return `${[...names, issue.keys[0]].join('.')}: unknown key`; // biome-ignore format: one value
-  const found = issue.path.reduce<unknown>((node, key) => (node as never)?.[key], value);
-  return `${names.join('.') || 'the file'}: ${expectation(issue, found)}`;
+  return `${names.join('.') || 'the file'}: ${expectation(issue, value)}`;
 }
 
 export interface WriteOptions {

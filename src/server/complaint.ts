@@ -9,9 +9,8 @@ export function complaintOf(
 ): { readonly param: string; readonly sentence: string } {
   const { path, message } = issue;
   const isOwn = !/^(Invalid |Too |Unrecognized )/.test(message);
-  const value = path.reduce<unknown>((node, key) => (node as never)?.[key], data);
   return {
     param: path.map(String).join('.'),
-    sentence: isOwn ? message : expectation(issue, value),
+    sentence: isOwn ? message : expectation(issue, data),
   };
 }
