@@ -54,6 +54,8 @@ export interface EnvironmentOptions {
   readonly charge?: Charge;
   /** Keeps what is computed, with a run. @default nothing is kept */
   readonly recorder?: Recorder;
+  /** Aborted: ends the work between two passes, with the signal's reason. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** The parts of a reward, from the label words' own and the prompt that earned it. */
@@ -343,9 +345,10 @@ export class Environment implements PromptScorer {
   ): Promise<void> {
     const E = block.examples.length;
     const C = this.task.classes.length;
-    this.evaluations += prompts.length * E;
+    this.options.signal?.throwIfAborted();
     const asked = JSON.stringify([this.place, this.blocks.indexOf(block), prompts.map(key)]);
     const scores = await this.recorder.floats(asked, () => this.blockScores(prompts, block, kept));
+    this.evaluations += prompts.length * E;
     prompts.forEach((ids, p) => {
       block.examples.forEach((e, i) => {
         const at = (p * E + i) * C;

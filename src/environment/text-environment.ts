@@ -41,6 +41,8 @@ export interface TextEnvironmentOptions {
   /** Indices of examples that are asked for together, each once: a block holds such alone. @default all */
   readonly together?: readonly (readonly number[])[] | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** Told how many questions are about to be sent; what it throws keeps them from it. */
+  readonly reserve?: ((questions: number) => void) | undefined;
   /** Told of answers that did not come or could not be judged. */
   readonly onFailures?: ((failures: readonly AnswerFailure[]) => void) | undefined;
   /** Told of answers by which the task LM, or a filter before it, declined: they are judged like others. */
@@ -160,7 +162,10 @@ export class TextEnvironment implements PromptScorer {
     pairs: readonly { readonly text: string; readonly e: number }[],
     onProgress: ((share: number) => void) | undefined,
   ): Promise<void> {
-    const { taskLm, signal, graded } = this.options;
+    const { taskLm, signal, graded, reserve } = this.options;
+    reserve?.(pairs.length);
+    // Others that ask at the same time must know of them.
+    this.evaluations += pairs.length;
     const requests = pairs.map(({ text, e }): TextRequest => {
       return requestOf(this.task, { prompt: text, ...this.examples[e]! });
     });
@@ -171,7 +176,6 @@ export class TextEnvironment implements PromptScorer {
     const completions = graded
       ? await graded.complete(taskLm, requests, settings)
       : await taskLm.complete(requests, settings);
-    this.evaluations += requests.length;
     const came: Came[] = [];
     const failed: AnswerFailure[] = [];
     let inARow = 0;

@@ -1,3 +1,12 @@
+import { BudgetError } from '../errors.ts';
+import { formatCount } from '../util/format.ts';
+
+/** A search's own limit is reached: it ends with what it has found. */
+export class SpentError extends BudgetError {}
+
+/** Its minutes are over, in the middle of a step. */
+export class TimeOverError extends SpentError {}
+
 /** How much a method may spend: task-LM example evaluations, minutes, tokens and money, whichever ends first. */
 export interface BudgetLimits {
   readonly evaluations?: number | undefined;
@@ -20,6 +29,7 @@ export class Budget {
   private readonly now: () => number;
   private readonly spentOn: () => TextCost;
   private readonly signal: AbortSignal | undefined;
+  private readonly isHard: boolean;
   private readonly startedMs: number;
   private extraEvaluations = 0;
   private hasStepped = false;
@@ -31,10 +41,13 @@ export class Budget {
       now = () => performance.now(),
       signal,
       spentOn = () => ({ tokens: 0, usd: 0 }),
+      isHard = false,
     }: {
       now?: () => number;
       signal?: AbortSignal | undefined;
       spentOn?: () => TextCost;
+      /** Whether evaluations are questions that are sent, none of which may be one too many. */
+      isHard?: boolean;
     } = {},
   ) {
     this.limits = limits;
@@ -42,6 +55,7 @@ export class Budget {
     this.now = now;
     this.signal = signal;
     this.spentOn = spentOn;
+    this.isHard = isHard;
     this.startedMs = now();
   }
 
@@ -79,8 +93,31 @@ export class Budget {
     return (this.limits.evaluations ?? Number.POSITIVE_INFINITY) - this.evaluations;
   }
 
+  /**
+   * Asked before questions are sent, which count from then on. @throws SpentError when they do not fit
+   */
+  reserve(evaluations: number): void {
+    const left = this.evaluationsLeft;
+    if (!this.isHard || evaluations <= left) return;
+    throw new SpentError(
+      `budget.evaluations: the search's next ${formatCount(evaluations)} calls do not fit, ${formatCount(Math.max(0, left))} of ${formatCount(this.limits.evaluations!)} are left; raise budget.evaluations`,
+    );
+  }
+
+  /** How many steps of so many evaluations still fit; infinite where the last one may pass the limit. */
+  fitting(evaluations: number): number {
+    if (!this.isHard) return Number.POSITIVE_INFINITY;
+    return Math.floor(Math.max(0, this.evaluationsLeft) / evaluations);
+  }
+
   get seconds(): number {
     return (this.now() - this.startedMs) / 1000;
+  }
+
+  /** Seconds until time ends the search; infinite before its first step. */
+  get timeLeft(): number {
+    const { minutes } = this.limits;
+    return this.hasStepped && minutes ? 60 * minutes - this.seconds : Number.POSITIVE_INFINITY;
   }
 
   /** Share that is spent, 0 to 1 and above. */

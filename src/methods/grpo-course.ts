@@ -130,11 +130,11 @@ export class Course {
   }
 
   /** Groups of prompts with their rewards; those that teach nothing are written again. */
-  async rollout(): Promise<{ groups: Group[]; resampled: number }> {
+  async rollout(mayAgain: () => boolean): Promise<{ groups: Group[]; resampled: number }> {
     const { groups: count, resamples } = this.options;
     let resampled = 0;
     let groups = await this.judge(this.draw(count));
-    for (let again = 0; again < resamples && this.context.budget.isOpen; again++) {
+    for (let again = 0; again < resamples && mayAgain(); again++) {
       const flat = groups.filter(({ rewards }) => isFlat(rewards));
       if (flat.length === 0) break;
       resampled += flat.length;

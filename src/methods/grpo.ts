@@ -17,11 +17,12 @@
 import { resolve } from 'node:path';
 import { drawExamples } from '../policy/messages.ts';
 import { PromptWriter } from '../policy/writer.ts';
+import type { AnyTask } from '../tasks/task.ts';
 import { isFlat } from './advantages.ts';
 import { BestPolicy, type BestState } from './best-policy.ts';
 import { type Made, refuseMisfit } from './fits.ts';
 import { Course, type CourseState } from './grpo-course.ts';
-import { grpoOptions } from './grpo-options.ts';
+import { type GrpoOptions, grpoOptions } from './grpo-options.ts';
 import { earlierLora } from './lora-file.ts';
 import { anyTaskLm, method, type WriterContext, type WriterHost } from './method.ts';
 import { stepEvaluations } from './policy-loop.ts';
@@ -37,11 +38,10 @@ export const grpo = method({
   summary: 'LoRA on a policy LM that writes prompts in words, trained by GRPO, RLOO or REINFORCE.',
   options: grpoOptions,
   needs: { taskLm: anyTaskLm, policyLm: true },
-  leastEvaluations: (o, task) => stepEvaluations({ ...o, batchSize: o.groups * o.groupSize }, task),
+  leastEvaluations: rolloutEvaluations,
   // Groups that are written again, and a look at validation.
   mostPerStep: (o, task) =>
-    (1 + o.resamples) * stepEvaluations({ ...o, batchSize: o.groups * o.groupSize }, task) +
-    task.validation.length,
+    (1 + o.resamples) * rolloutEvaluations(o, task) + task.validation.length,
   async open(path, host: WriterHost) {
     return policySolution(host, await openPolicy(path, await host.policyLm()));
   },
@@ -69,20 +69,32 @@ export const grpo = method({
       : wholeTask(context, recipe, { ...o, writer });
     const run = new Course(context, o, { writer, draw });
     const best = isEach ? new BestPolicy(context, policy) : undefined;
+    const { budget } = context;
+    const looks = new Meter(budget);
+    const steps = new Meter(budget);
+    const look = () => looks.time(async () => best?.look());
+    // What follows a step is a last look at validation.
+    const beside = best ? context.validation.length : 0;
+    const mayStep = () =>
+      budget.isOpen &&
+      budget.fitting(rolloutEvaluations(o, context.task) + beside) >= 1 &&
+      budget.timeLeft > steps.seconds + looks.seconds;
     const kept = context.restore?.() as GrpoState | undefined;
     let idle = kept?.idle ?? 0;
     try {
       if (kept) refuseMisfit(kept.made, lora);
       else {
         await run.imitate();
-        await best?.look();
+        await look();
       }
       await run.begin(kept?.course);
       if (kept?.best) best?.goOn(kept.best);
-      for (let step = (kept?.step ?? 0) + 1; context.budget.isOpen && idle < SETTLED; step++) {
-        const { groups, resampled } = await run.rollout();
-        const learnt = await run.update(groups);
-        if (step % o.validateEvery === 0) await best?.look();
+      for (let step = (kept?.step ?? 0) + 1; mayStep() && idle < SETTLED; step++) {
+        const { groups, resampled, learnt } = await steps.time(async () => {
+          const written = await run.rollout(mayStep);
+          return { ...written, learnt: await run.update(written.groups) };
+        });
+        if (step % o.validateEvery === 0) await look();
         const all = groups.flatMap(({ judged }) => judged);
         const tried = all.flatMap(({ written: { text }, score }) =>
           score ? [{ prompt: { text }, score }] : [],
@@ -110,7 +122,7 @@ export const grpo = method({
       if (idle === SETTLED) {
         context.warn(`grpo: ${SETTLED} steps in a row taught nothing, the policy has settled`);
       }
-      await best?.look();
+      await look();
     } finally {
       await run.close();
       if (best?.parameters) {
@@ -123,6 +135,28 @@ export const grpo = method({
     }
   },
 });
+
+/** Evaluations of the groups of one step, written once. */
+function rolloutEvaluations(o: GrpoOptions, task: AnyTask): number {
+  return stepEvaluations({ ...o, batchSize: o.groups * o.groupSize }, task);
+}
+
+/** How long something took when it was done last. */
+class Meter {
+  seconds = 0;
+  private readonly clock: { readonly seconds: number };
+
+  constructor(clock: { readonly seconds: number }) {
+    this.clock = clock;
+  }
+
+  async time<T>(work: () => Promise<T>): Promise<T> {
+    const began = this.clock.seconds;
+    const result = await work();
+    this.seconds = this.clock.seconds - began;
+    return result;
+  }
+}
 
 interface GrpoState {
   readonly made: Made;

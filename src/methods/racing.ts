@@ -63,7 +63,14 @@ export async function* race<P extends Prompt>(
   let width = Math.min(options.firstBlocks ?? FIRST_BLOCKS, blocks.length);
   let round: Round<P> | undefined;
   try {
+    let looked = 0;
     while (alive.length > 0 && !round?.isLast && budget.isOpen) {
+      const fresh = blocks.slice(looked, width).flatMap((b) => environment.examplesOf(b)).length;
+      const fitting = budget.fitting(fresh);
+      if (round && fitting < 1) break;
+      // The best of the round before; where not even one fits into the first, the environment says so.
+      alive = alive.slice(0, Math.max(1, fitting));
+      looked = width;
       const scores = await environment.step(alive, { blocks: blocks.slice(0, width) });
       const tried = alive.map((prompt, i) => ({ prompt, score: scores[i]! }));
       tried.sort((a, b) => worthOf(b) - worthOf(a));

@@ -13,6 +13,7 @@ import { loadCompletionTrainer } from '../models/completions.ts';
 import type { PromptWriter } from '../policy/writer.ts';
 import { adamw, clipByGlobalNorm } from '../tensor/index.ts';
 import { progressOf } from '../util/progress.ts';
+import { SpentError } from './budget.ts';
 import type { GrpoOptions } from './grpo-options.ts';
 import type { WriterContext } from './method.ts';
 import { imitation } from './objectives.ts';
@@ -61,7 +62,9 @@ export async function warmStart(context: WriterContext, w: WarmStart): Promise<v
       const subjects = draw(count);
       const shares: Shares[] = [];
       for (const subject of subjects) {
-        shares.push(await sharesOf(subject, prompts));
+        const own = await sharesOf(subject, prompts).catch(unlessSpent);
+        if (!own) return;
+        shares.push(own);
         // The last of a step is done when it has been learnt.
         if (shares.length < subjects.length) tell(step * count + shares.length);
       }
@@ -77,6 +80,11 @@ export async function warmStart(context: WriterContext, w: WarmStart): Promise<v
   } finally {
     await trainer.unload();
   }
+}
+
+/** Nothing where the budget has no room for it. */
+function unlessSpent(error: unknown): undefined {
+  if (!(error instanceof SpentError)) throw error;
 }
 
 /** Some of the prompts, as much each. */

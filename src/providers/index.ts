@@ -1,6 +1,14 @@
 /** whetstone/providers: models that answer in text behind an API; the list of them is in registry.ts. */
 export { type LabelScores, labelScores } from './label-scores.ts';
-export { type Caps, type Cost, Ledger, type LedgerLine, type Role, roles } from './ledger.ts';
+export {
+  type Caps,
+  type Cost,
+  Ledger,
+  type LedgerLine,
+  type Role,
+  roles,
+  type Totals,
+} from './ledger.ts';
 export { type OpenTextModelOptions, openTextModel } from './open.ts';
 export type { Patience } from './patience.ts';
 export { costUsd, knownPrices, PRICES_AS_OF, type Price, priceOf } from './prices.ts';

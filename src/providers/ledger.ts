@@ -53,7 +53,8 @@ export interface Reservation {
   forfeit(): void;
 }
 
-type Totals = { calls: number; tokens: number; usd: number };
+/** Calls, tokens and US dollars, of all roles together. */
+export type Totals = { calls: number; tokens: number; usd: number };
 type Entry = { -readonly [key in keyof LedgerLine]: LedgerLine[key] };
 
 const none = (): Totals => ({ calls: 0, tokens: 0, usd: 0 });
@@ -106,10 +107,11 @@ export class Ledger {
 
   /**
    * Holds the most that a call can cost, waiting for calls under way where only they stand in its way.
+   * `calls` that are sent together are held as one.
    * @throws BudgetError when it would pass a cap; the standard AbortError
    */
-  async reserve(role: Role, most: Cost, signal?: AbortSignal): Promise<Reservation> {
-    const totals = totalsOf(most, 1);
+  async reserve(role: Role, most: Cost, signal?: AbortSignal, calls = 1): Promise<Reservation> {
+    const totals = totalsOf(most, calls);
     this.#refuse(role, totals);
     if (this.#waiting.length > 0 || this.#passed(totals, this.#reserved) !== undefined) {
       await this.#wait(role, totals, signal);
@@ -118,8 +120,7 @@ export class Ledger {
   }
 
   /** Lowers the caps by what a later part of the run needs, until the returned function is called. */
-  putAside({ tokens, usd }: { readonly tokens: number; readonly usd: number }): () => void {
-    const part = { calls: 0, tokens, usd };
+  putAside(part: Readonly<Totals>): () => void {
     add(this.#aside, part);
     let isHeld = true;
     return () => {

@@ -3,7 +3,14 @@ import type { PromptScorer, Recorder } from '../environment/index.ts';
 import type { LmKind } from '../methods/index.ts';
 import type { LanguageModel } from '../models/language-model.ts';
 import type { Precision } from '../models/prepared-weights.ts';
-import type { LedgerLine, Outcomes, ResponseCache, Role, TextModel } from '../providers/index.ts';
+import type {
+  LedgerLine,
+  Outcomes,
+  ResponseCache,
+  Role,
+  TextModel,
+  Totals,
+} from '../providers/index.ts';
 import type { AnyExample, AnyTask } from '../tasks/index.ts';
 import type { OnProgress } from '../util/progress.ts';
 import type { LoadedConfig } from './config.ts';
@@ -18,6 +25,10 @@ export interface EnvironmentWith {
   readonly examplesPerPass?: number | undefined;
   /** Indices of examples that are asked for together, where the task LM is open. */
   readonly together?: readonly (readonly number[])[] | undefined;
+  /** Told how many questions are about to be sent, where the task LM is asked in text; may throw. */
+  readonly reserve?: ((questions: number) => void) | undefined;
+  /** Ends the work. @default the bench's own */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** Opens a model that answers in text; a library's user may bring one of their own. */
@@ -65,8 +76,10 @@ export interface Bench {
   readonly metricName?: string;
   /** What models that answer in text took so far, all roles together; zeros where none was asked. */
   readonly ledger: LedgerLine;
+  /** Calls of the task LM among them; absent where it prefers label words here. */
+  readonly taskCalls?: number;
   /** Puts a part of the budget aside until the returned function is called, where there is such a budget. */
-  putAside?(part: { readonly tokens: number; readonly usd: number }): () => void;
+  putAside?(part: Totals): () => void;
   /** Makes what a precision needs and every later run finds made. */
   prepare?(precision: Precision): Promise<void>;
   /** Forgets what was answered, so that the next search is its own. */

@@ -1,9 +1,10 @@
 /**
- * Caps on tokens and money hold for a whole run, and a search that spent them all would leave nothing
+ * Caps on calls, tokens and money hold for a whole run, and a search that spent them all would leave nothing
  * to choose and to test with. What the end of a run takes is put aside before the search, judged by
  * what the human prompts took.
  */
 import { BudgetError } from '../errors.ts';
+import type { Totals } from '../providers/index.ts';
 import type { AnyTask } from '../tasks/index.ts';
 import { formatCount } from '../util/format.ts';
 import type { Bench, ChoiceLimits } from './bench.ts';
@@ -49,18 +50,23 @@ const MARGIN = 1.1;
  * @throws BudgetError when that leaves nothing to search with
  */
 export function withinCaps(limits: readonly Limits[], bench: Bench, share = 1): Capped {
-  const { ledger, task } = bench;
+  const { ledger, task, taskCalls } = bench;
   const free = { limits, release: () => {} };
-  if (!bench.putAside || ledger.calls === 0) return free;
+  if (!bench.putAside || !taskCalls) return free;
+  const spent: Totals = {
+    calls: ledger.calls,
+    tokens: ledger.inputTokens + ledger.outputTokens,
+    usd: ledger.usd ?? 0,
+  };
   const calls = MARGIN * callsAfterSearch(task, bench.choice);
-  const spent = { tokens: ledger.inputTokens + ledger.outputTokens, usd: ledger.usd ?? 0 };
-  const perCall = { tokens: spent.tokens / ledger.calls, usd: spent.usd / ledger.calls };
+  // Other roles' part in it counts: every answer of a task LM may be judged by another LM.
+  const perCall = (key: keyof Totals) => spent[key] / taskCalls;
   // The last call is sent only where its worst case fits, too.
   const longest = task.kind === 'text' ? 4 * task.maxAnswerTokens : 0;
-  const worst = 1 + longest / Math.max(1, perCall.tokens);
-  const endOf = (budget: Config['budget'], key: 'tokens' | 'usd') =>
-    (budget[key] ? calls + worst : calls) * perCall[key];
-  const capFor = (budget: Config['budget'], key: 'tokens' | 'usd') => {
+  const worst = 1 + longest / Math.max(1, spent.tokens / ledger.calls);
+  const endOf = (budget: Config['budget'], key: keyof Totals) =>
+    (budget[key] && key !== 'calls' ? calls + worst : calls) * perCall(key);
+  const capFor = (budget: Config['budget'], key: keyof Totals) => {
     const cap = budget[key];
     if (cap === undefined || cap === 0) return cap;
     const end = endOf(budget, key);
@@ -75,10 +81,12 @@ export function withinCaps(limits: readonly Limits[], bench: Bench, share = 1): 
   const { budget: last } = limits.at(-1)!;
   return {
     limits: limits.map(({ step, budget }) => {
-      const [tokens, usd] = [capFor(budget, 'tokens'), capFor(budget, 'usd')!];
-      return { step, budget: { ...budget, tokens, usd } };
+      const usd = capFor(budget, 'usd')!;
+      const [calls, tokens] = [capFor(budget, 'calls'), capFor(budget, 'tokens')];
+      return { step, budget: { ...budget, calls, tokens, usd } };
     }),
     release: bench.putAside({
+      calls: Math.ceil(endOf(last, 'calls')),
       tokens: Math.ceil(endOf(last, 'tokens')),
       usd: endOf(last, 'usd'),
     }),

@@ -57,22 +57,37 @@ export const configSchema = z.strictObject({
         .positive()
         .optional()
         .describe(
-          'Task-LM example evaluations of the search, whose last step is whole; no limit when left out',
+          'Task-LM example evaluations of a search: calls, where the task LM is asked in text, of which none is sent beyond; where it is computed here, the last step is whole; no limit when left out',
         ),
-      minutes: z.number().positive().max(100_000).default(10).describe('Most minutes of search'),
+      minutes: z
+        .number()
+        .positive()
+        .max(100_000)
+        .default(10)
+        .describe('Most minutes of a search, which ends in the middle of a step if need be'),
+      calls: z
+        .number()
+        .int()
+        .positive()
+        .optional()
+        .describe(
+          'Most calls of models that answer in text, all roles and the whole run or comparison together',
+        ),
       tokens: z
         .number()
         .int()
         .positive()
         .optional()
         .describe(
-          'Most tokens sent to and written by models that answer in text, all roles together',
+          'Most tokens sent to and written by models that answer in text, all roles and the whole run or comparison together',
         ),
       usd: z
         .number()
         .nonnegative()
         .default(0)
-        .describe('Most US dollars for paid services, all roles together; 0: none is paid for'),
+        .describe(
+          'Most US dollars for paid services, all roles and the whole run or comparison together; 0: none is paid for',
+        ),
     })
     .prefault({})
     .describe('Where the search ends: at whichever limit comes first'),

@@ -9,6 +9,7 @@
  * skipped where a method hands in its state.
  */
 import type { Recorder } from '../environment/index.ts';
+import { TimeOverError } from '../methods/index.ts';
 import type { Outcome, Outcomes } from '../providers/index.ts';
 import { floatsOf, type JournalRow, type RecordingTable } from './recording-table.ts';
 
@@ -125,9 +126,9 @@ export class Journal implements Recorder, Outcomes {
     }
   }
 
-  /** The search was ended from outside. */
-  stopped(): void {
-    if (!this.recall1(STOPPED)) this.record(STOPPED, new Uint8Array(1));
+  /** The search was ended in the middle of a step: from outside, or since its time was over. */
+  stopped(isTimeOver: boolean): void {
+    if (!this.recall1(STOPPED)) this.record(STOPPED, Uint8Array.of(Number(isTimeOver)));
   }
 
   /**
@@ -184,7 +185,9 @@ export class Journal implements Recorder, Outcomes {
   }
 
   private refuseAfterStop(): void {
-    if (this.isSearching && this.ahead.has(STOPPED)) {
+    const [seq] = (this.isSearching && this.ahead.get(STOPPED)) || [];
+    if (seq !== undefined) {
+      if (this.data(seq)[0] === 1) throw new TimeOverError('the time was over here');
       throw new DOMException('the search was stopped here', 'AbortError');
     }
   }

@@ -29,8 +29,8 @@ export const nothingAsked: LedgerLine = {
 };
 
 /** Under the caps of a budget. Money is capped always: none is spent that was not allowed. */
-export function ledgerOf({ tokens, usd }: Config['budget']): Ledger {
-  return new Ledger({ tokens, usd });
+export function ledgerOf({ calls, tokens, usd }: Config['budget']): Ledger {
+  return new Ledger({ calls, tokens, usd });
 }
 
 /** What was added since. */
@@ -46,7 +46,7 @@ export function since(now: LedgerLine, before: LedgerLine): LedgerLine {
   };
 }
 
-/** Requests of a model in this process that are let through together under a cap of tokens. */
+/** Requests of a model in this process that are let through together under a cap of calls or tokens. */
 const CHUNK = 32;
 
 /** A model that costs tokens and no money: computed in this process, or a library user's own. */
@@ -61,7 +61,7 @@ export function counted(
     );
     // The worst case is held while the requests are under way, and what they took is entered after.
     const cost = { inputTokens: most, outputTokens: 0, usd: 0 };
-    const held = await ledger.reserve(role, cost, options.signal);
+    const held = await ledger.reserve(role, cost, options.signal, requests.length);
     try {
       return await model.complete(requests, options);
     } finally {
@@ -81,7 +81,8 @@ export function counted(
     key: model.key,
     contextLength: model.contextLength,
     async complete(requests, options = {}) {
-      const size = ledger.caps.tokens === undefined ? Math.max(1, requests.length) : CHUNK;
+      const isCapped = ledger.caps.tokens !== undefined || ledger.caps.calls !== undefined;
+      const size = isCapped ? CHUNK : Math.max(1, requests.length);
       const answers: (Completion | Failure)[] = [];
       for (let i = 0; i < requests.length; i += size) {
         const before = answers.length;

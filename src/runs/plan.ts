@@ -116,7 +116,7 @@ function askedBy(planned: Planned, method: Method, options: unknown): Asked {
   };
 }
 
-/** Evaluations of the search itself, its last step whole. */
+/** Evaluations of the search itself. */
 function searchOf(
   { loaded, task, isText, notes }: Planned,
   method: Method,
@@ -127,7 +127,8 @@ function searchOf(
   const expected = method.expectedEvaluations?.(options, about);
   const perStep = (method.mostPerStep ?? method.leastEvaluations)?.(options, task);
   const beyond = perStep ?? task.train.length;
-  const limit = evaluations === undefined ? undefined : evaluations + beyond;
+  // Questions in text are never sent beyond the limit; what is computed here ends its step.
+  const limit = evaluations === undefined ? undefined : evaluations + (isText ? 0 : beyond);
   const bounds = [limit, expected].filter((bound) => bound !== undefined);
   if (bounds.length > 0) return Math.min(...bounds);
   const rate = answersPerSecond(loaded.config.taskLm, isText);
@@ -220,12 +221,14 @@ function sumOf(roles: readonly PlannedRole[]): PlannedRole {
 }
 
 function capNotes(
-  { tokens, usd }: Pick<PlannedRole, 'tokens' | 'usd'>,
+  { usd, ...counts }: PlannedRole,
   budget: LoadedConfig['config']['budget'],
 ): string[] {
   const out: string[] = [];
-  if (budget.tokens !== undefined && tokens > budget.tokens) {
-    out.push(`budget.tokens ${budget.tokens} ends it before that`);
+  for (const key of ['calls', 'tokens'] as const) {
+    const cap = budget[key];
+    if (cap !== undefined && counts[key] > cap)
+      out.push(`budget.${key} ${cap} ends it before that`);
   }
   if (usd !== null && usd > budget.usd) {
     out.push(

@@ -14,8 +14,10 @@ import {
   openTaskLms,
   type PoolState,
   type PromptContext,
+  SpentError,
   type StepReport,
   type TensorSolution,
+  TimeOverError,
   type WriterHost,
 } from '../methods/index.ts';
 import type { LedgerLine } from '../providers/index.ts';
@@ -32,6 +34,7 @@ import { rewardMeans } from './measure.ts';
 import type { Recording } from './recording.ts';
 import { tensorReward } from './reward.ts';
 import { saveOwn } from './save-own.ts';
+import { SearchClock } from './search-clock.ts';
 import { Workbench } from './workbench.ts';
 
 export interface SearchOptions {
@@ -81,7 +84,9 @@ export async function search(options: SearchOptions): Promise<Found> {
   const journal = recording?.journal;
   // Rows from here on are the search's own.
   const began = journal?.value('search begins', () => recording!.mark()) ?? 0;
-  const environment = bench.environment(task.train, config.precision.search);
+  const clock = new SearchClock(signal);
+  const asking = { signal: clock.signal, reserve: (n: number) => budget.reserve(n) };
+  const environment = bench.environment(task.train, config.precision.search, asking);
   const environments = [environment];
   const spent = () => environments.reduce((sum, { evaluations }) => sum + evaluations, 0);
   const before = bench.ledger;
@@ -89,9 +94,10 @@ export async function search(options: SearchOptions): Promise<Found> {
   /** What holds for the step after one. */
   const limitsAfter = (step: number) => limits.find((stage) => step < stage.step)!.budget;
   const budget = new Budget(limitsAfter(0), spent, {
-    signal,
+    signal: clock.signal,
     ...(journal ? { now: journal.now } : {}),
     spentOn: () => sinceOf(bench, before),
+    isHard: bench.lmKind === 'text',
   });
   const pool = new CandidatePool();
   const tensors: TensorSolution[] = [];
@@ -103,7 +109,7 @@ export async function search(options: SearchOptions): Promise<Found> {
     task,
     environment,
     environmentWith(template, { examples = task.train, ...options } = {}) {
-      const where = { ...options, template };
+      const where = { ...options, ...asking, template };
       const other = bench.environment(examples, config.precision.search, where);
       environments.push(other);
       if (isRestored) other.knowRecorded?.();
@@ -117,7 +123,7 @@ export async function search(options: SearchOptions): Promise<Found> {
     pool,
     warn: (message) => emit({ kind: 'warning', message }),
     onProgress: (progress) => emit({ kind: 'progress', ...progress }),
-    signal,
+    signal: clock.signal,
     restore() {
       const kept = recording?.restored();
       if (!kept) return undefined;
@@ -130,6 +136,7 @@ export async function search(options: SearchOptions): Promise<Found> {
       budget.goOn(state.evaluations);
       tried = state.tried;
       budget.limit(limitsAfter(kept.step));
+      clock.set(budget.timeLeft);
       return state.method;
     },
     ...(bench instanceof Workbench
@@ -171,13 +178,15 @@ export async function search(options: SearchOptions): Promise<Found> {
           })),
       );
       budget.limit(limitsAfter(report.step));
+      clock.set(budget.timeLeft);
     }
   };
   try {
     await (journal ? journal.search(work) : work());
   } catch (error) {
     // Ctrl-C ends the search, not the run: what was found is still measured.
-    const isSpent = error instanceof BudgetError;
+    const isTimeOver = clock.isOver || error instanceof TimeOverError;
+    const isSpent = isTimeOver || error instanceof BudgetError;
     const isUsable =
       ((options.keepsPartial ?? true) || isSpent) && (pool.best || tensors.length > 0);
     const isStopped = isAbort(error) || isSpent;
@@ -185,10 +194,15 @@ export async function search(options: SearchOptions): Promise<Found> {
       for (const tensor of tensors) await tensor.close();
       throw error;
     }
-    if (!isSpent) journal?.stopped();
-    const why = isSpent ? `the search ends: ${error.message}` : 'stopped early';
-    emit({ kind: 'warning', message: `${why}: measuring the best prompts found so far` });
+    // Another process would not find the place again by itself.
+    if (isTimeOver || !isSpent) journal?.stopped(isTimeOver);
+    if (!isTimeOver && !(error instanceof SpentError)) {
+      const why =
+        error instanceof BudgetError ? `the search ends: ${error.message}` : 'stopped early';
+      emit({ kind: 'warning', message: `${why}: measuring the best prompts found so far` });
+    }
   } finally {
+    clock.stop();
     for (const each of environments) await each.close();
   }
   if (!pool.best && tensors.length === 0) {

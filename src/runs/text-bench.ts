@@ -10,7 +10,7 @@ import type { LanguageModel } from '../models/language-model.ts';
 import { DEFAULT_MODEL } from '../models/model-registry.ts';
 import type { Precision } from '../models/prepared-weights.ts';
 import { describeTask, FluencyMeter, fluencyCharge, policyContextTokens } from '../policy/index.ts';
-import { isFailure, type LedgerLine, type TextModel } from '../providers/index.ts';
+import { isFailure, type LedgerLine, type TextModel, type Totals } from '../providers/index.ts';
 import { excerpt } from '../tasks/excerpt.ts';
 import {
   type AnswerReward,
@@ -126,7 +126,11 @@ export class TextBench implements Bench {
     return this.shared.models.ledger.line();
   }
 
-  putAside(part: { readonly tokens: number; readonly usd: number }): () => void {
+  get taskCalls(): number {
+    return this.shared.models.ledger.line('task').calls;
+  }
+
+  putAside(part: Totals): () => void {
     return this.shared.models.ledger.putAside(part);
   }
 
@@ -142,7 +146,7 @@ export class TextBench implements Bench {
   environment(
     examples: readonly TextExample[],
     precision: Precision,
-    { template, examplesPerPass, together }: EnvironmentWith = {},
+    { template, examplesPerPass, together, reserve, signal }: EnvironmentWith = {},
   ): TextEnvironment {
     const task =
       template === undefined
@@ -159,7 +163,8 @@ export class TextBench implements Bench {
       charge: this.charge,
       ...(examplesPerPass === undefined ? {} : { blockSize: examplesPerPass }),
       together,
-      signal: this.options.signal,
+      reserve,
+      signal: signal ?? this.options.signal,
       onFailures: (failures) => this.tell(failures),
       onRefusals: (texts, of) => this.tellRefusals(texts, of),
     });

@@ -139,7 +139,7 @@ export class Workbench implements Bench {
   environment(
     examples: readonly Example[],
     precision: Precision,
-    { once = false, template, examplesPerPass, together }: EnvironmentWith = {},
+    { once = false, template, examplesPerPass, together, signal }: EnvironmentWith = {},
   ): Environment {
     return new Environment({
       task: this.taskWith(template),
@@ -153,6 +153,7 @@ export class Workbench implements Bench {
       ...(this.options.journal ? { recorder: this.options.journal } : {}),
       ...(examplesPerPass === undefined ? {} : { examplesPerPass }),
       ...(together === undefined ? {} : { together }),
+      signal,
       ...(once ? { cacheBytes: 0, examplesPerPass: 16 } : {}),
     });
   }

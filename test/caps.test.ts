@@ -1,0 +1,190 @@
+/** No call is sent beyond a limit: of a search's evaluations, of a run's calls, of its minutes. */
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { compare } from '../src/runs/compare.ts';
+import { planOf } from '../src/runs/compare-plan.ts';
+import { loadConfig } from '../src/runs/config.ts';
+import type { RunEvent } from '../src/runs/events.ts';
+import { optimize } from '../src/runs/optimize.ts';
+import { resumeRun } from '../src/runs/resume.ts';
+import { openStore, type RunStore } from '../src/runs/store.ts';
+import type { Asked, ProviderServer, Reply } from './support/provider-server.ts';
+import { calculate, chatModel, startChatServer, writeSums } from './support/sums.ts';
+
+let folder: string;
+let store: RunStore;
+let server: ProviderServer;
+let script: (asked: Asked) => Reply;
+/** Calls of earlier tests. */
+let first = 0;
+beforeAll(async () => {
+  server = await startChatServer((asked) => script(asked));
+});
+afterAll(() => server.close());
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'whetstone-caps-'));
+  store = await openStore(join(folder, 'home'));
+  first = server.asked.length;
+  script = answer;
+});
+afterEach(async () => {
+  store.close();
+  await rm(folder, { recursive: true, force: true });
+});
+
+function answer(asked: Asked): Reply {
+  const { model, number } = asked;
+  if (model === 'writer') return { text: `\`\`\`\nThink again, number ${number}.\n\`\`\`` };
+  if (model === 'judge') return { text: `It is so.\nScore: ${number % 11}` };
+  return calculate(asked);
+}
+
+const load = async (config: object) =>
+  loadConfig(await writeSums(folder, server, { config, rows: 60 }));
+
+const asked = () => server.asked.slice(first);
+/** Questions to the task LM so far. */
+const questions = () => asked().filter(({ model }) => model === 'calculator').length;
+
+/** Questions of the search alone: from the end of the human prompts' scores to the finalists'. */
+function watch() {
+  const at = { begin: 0, end: 0 };
+  const onEvent = (event: RunEvent) => {
+    if (event.kind !== 'progress') return;
+    if (event.phase === 'preparing the search') at.begin = questions();
+    if (event.phase === 'choosing finalists') at.end ||= questions();
+  };
+  return { onEvent, count: () => at.end - at.begin };
+}
+
+describe('budget.evaluations', () => {
+  it.each<[string, object, number]>([
+    ['manual', { prompts: ['Think.', 'Count.', 'Sum up.', 'Be careful.', 'Go.', 'Well?'] }, 0.6],
+    ['random', { batchSize: 4, examplesPerStep: 16 }, 0.6],
+    ['few-shot', { shots: 2, draws: 4, batchSize: 2 }, 0.6],
+    ['evolution', { children: 8, population: 4 }, 0.6],
+    ['reflect', { prompts: ['Solve it.'], batchSize: 2, patience: 50 }, 0.6],
+  ])('%s asks for no more, and for most of it', async (name, own, least) => {
+    for (const evaluations of [190, 233]) {
+      const search = watch();
+      const loaded = await load({ method: { name, ...own }, budget: { evaluations } });
+      const result = await optimize(loaded, { store, onEvent: search.onEvent });
+      expect(result.evaluations).toBeLessThanOrEqual(evaluations);
+      expect(search.count()).toBeLessThanOrEqual(evaluations);
+      // Answers that the human prompts had before cost a search nothing.
+      expect(result.evaluations).toBeGreaterThan(least * evaluations);
+      expect(result.test.examples).toBeGreaterThan(0);
+    }
+  });
+
+  it('holds for each cell of a comparison', async () => {
+    const loaded = await load({
+      methods: {
+        random: { batchSize: 4, examplesPerStep: 16 },
+        evolution: { children: 8, population: 4 },
+      },
+      budget: { evaluations: 190 },
+    });
+    const plan = planOf(loaded, { methods: ['random', 'evolution'], seeds: 2 });
+    const { cells } = await compare(plan, { store });
+    expect(cells).toHaveLength(4);
+    for (const { outcome } of cells) {
+      expect(outcome!.found.evaluations).toBeLessThanOrEqual(190);
+      expect(outcome!.found.evaluations).toBeGreaterThan(100);
+    }
+  });
+
+  it('says what did not fit where nothing came of it', async () => {
+    const method = { name: 'evolution', children: 32 };
+    // Room for a child's first examples, not for anybody's.
+    const loaded = await load({ method, budget: { evaluations: 1 } });
+    await expect(optimize(loaded, { store })).rejects.toThrow(/^budget\.evaluations: .*raise/);
+  });
+});
+
+describe('budget.calls', () => {
+  const judged = () => ({
+    metrics: [{ metric: { name: 'judge', model: chatModel(server, 'judge'), maxTokens: 32 } }],
+  });
+
+  it.each([1500, 1801])('%i: all roles and the whole run', async (calls) => {
+    const method = { name: 'reflect', prompts: ['Solve it.'], batchSize: 2, patience: 50 };
+    const loaded = await load({ method, reward: judged(), budget: { calls } });
+    const { ledger, test } = await optimize(loaded, { store });
+    expect(ledger!.calls).toBe(asked().length);
+    expect(asked().length).toBeLessThanOrEqual(calls);
+    expect(asked().length).toBeGreaterThan(0.6 * calls);
+    expect(new Set(asked().map(({ model }) => model)).size).toBe(3);
+    expect(test.examples).toBeGreaterThan(0);
+  });
+
+  it('says what the end needs where it leaves nothing to search with', async () => {
+    const loaded = await load({ method: { name: 'random' }, budget: { calls: 600 } });
+    await expect(optimize(loaded, { store })).rejects.toThrow(
+      /^budget\.calls: \d+ of 600 are spent and choosing and testing may take \d+, nothing is left to search with; raise budget\.calls/,
+    );
+    expect(asked().length).toBeLessThanOrEqual(600);
+  });
+
+  it('is never passed, however little it is', async () => {
+    const loaded = await load({ method: { name: 'random' }, budget: { calls: 17 } });
+    await expect(optimize(loaded, { store })).rejects.toThrow(/^budget\.calls: /);
+    expect(asked().length).toBe(17);
+  });
+});
+
+describe('budget.minutes', () => {
+  const method = { name: 'random', batchSize: 4, examplesPerStep: 16 };
+  /** From the second step on nobody answers, until the search is over. */
+  function hangInSearch() {
+    let steps = 0;
+    let hung = 0;
+    let isOver = false;
+    script = (asked) => {
+      if (steps === 0 || isOver) return answer(asked);
+      hung++;
+      return { hang: true };
+    };
+    const onEvent = (event: RunEvent) => {
+      if (event.kind === 'step') steps++;
+      if (event.kind === 'progress' && event.phase === 'choosing finalists') isOver = true;
+    };
+    return { onEvent, hung: () => hung };
+  }
+
+  it('end a search in the middle of a step, with what it had found', async () => {
+    const { onEvent, hung } = hangInSearch();
+    const warnings: string[] = [];
+    const watched = (event: RunEvent) => {
+      onEvent(event);
+      if (event.kind === 'warning') warnings.push(event.message);
+    };
+    const loaded = await load({ method, budget: { minutes: 0.02 } });
+    const result = await optimize(loaded, { store, onEvent: watched });
+    expect(hung()).toBeGreaterThan(0);
+    expect(result.test.examples).toBeGreaterThan(0);
+    expect(warnings.filter((message) => /stopped early|the search ends/.test(message))).toEqual([]);
+  });
+
+  it('end it at the same place where the run is gone on with', async () => {
+    const { onEvent } = hangInSearch();
+    const loaded = await load({ method, budget: { minutes: 0.02 } });
+    const cut = optimize(loaded, {
+      store,
+      onEvent: (event) => {
+        onEvent(event);
+        if (event.kind === 'progress' && event.phase === 'choosing finalists') {
+          throw new Error('cut');
+        }
+      },
+    });
+    await expect(cut).rejects.toThrow('cut');
+    const { id } = store.getRun('last');
+    const before = store.events(id, { kinds: ['step'] }).length;
+    const result = await resumeRun(id, { store });
+    expect(store.events(id, { kinds: ['step'] })).toHaveLength(before);
+    expect(result.test.examples).toBeGreaterThan(0);
+  });
+});
