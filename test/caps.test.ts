@@ -135,6 +135,36 @@ describe('budget.calls', () => {
   });
 });
 
+describe('a comparison that goes on', () => {
+  it('counts what its first part spent', async () => {
+    const methods = { random: { batchSize: 4, examplesPerStep: 16 }, evolution: { children: 8 } };
+    const loaded = await load({ methods, budget: { calls: 1500, evaluations: 300 } });
+    const plan = planOf(loaded, { methods: ['random', 'evolution'], seeds: 2 });
+    let searched = 0;
+    // A process for each cell, as long as there are calls.
+    for (let process = 0; process < 4; process++) {
+      const stop = new AbortController();
+      let isRunning = false;
+      const done = compare(plan, {
+        store,
+        signal: stop.signal,
+        onEvent: (event) => {
+          if (event.kind !== 'cell') return;
+          if (event.state === 'running') isRunning = true;
+          else if (isRunning && event.state === 'untested') {
+            searched++;
+            stop.abort();
+          }
+        },
+      });
+      await done.catch(() => {});
+    }
+    expect(searched).toBeGreaterThan(1);
+    expect(asked().length).toBeGreaterThan(1000);
+    expect(asked().length).toBeLessThanOrEqual(1500);
+  });
+});
+
 describe('budget.minutes', () => {
   const method = { name: 'random', batchSize: 4, examplesPerStep: 16 };
   /** From the second step on nobody answers, until the search is over. */

@@ -125,9 +125,11 @@ method:
     .filter((name) => name !== 'manual')
     .join(', ')}
 
-budget:                      # hard caps over all roles; the search ends at whichever comes first
+budget:                      # hard caps; the search ends at whichever comes first
   minutes: 5
   evaluations: 2000          # answers of the task LM while searching
+  # of all roles, in the whole run:
+  # calls: 10000
   # tokens: 2000000
   # usd: 1
 

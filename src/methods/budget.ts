@@ -11,7 +11,9 @@ export class TimeOverError extends SpentError {}
 export interface BudgetLimits {
   readonly evaluations?: number | undefined;
   readonly minutes?: number | undefined;
-  /** Tokens read and written by models that answer in text. */
+  /** Calls of models that answer in text, of all roles. */
+  readonly calls?: number | undefined;
+  /** Tokens read and written by them. */
   readonly tokens?: number | undefined;
   /** US dollars; 0: nothing is paid for, and nothing is limited. */
   readonly usd?: number | undefined;
@@ -19,6 +21,7 @@ export interface BudgetLimits {
 
 /** What models that answer in text took so far. */
 export interface TextCost {
+  readonly calls: number;
   readonly tokens: number;
   readonly usd: number;
 }
@@ -40,7 +43,7 @@ export class Budget {
     {
       now = () => performance.now(),
       signal,
-      spentOn = () => ({ tokens: 0, usd: 0 }),
+      spentOn = () => ({ calls: 0, tokens: 0, usd: 0 }),
       isHard = false,
     }: {
       now?: () => number;
@@ -127,9 +130,10 @@ export class Budget {
   }
 
   private get spentButTime(): number {
-    const { evaluations, tokens, usd } = this.limits;
+    const { evaluations, calls, tokens, usd } = this.limits;
     const cost = this.spentOn();
     return Math.max(
+      calls ? cost.calls / calls : 0,
       tokens ? cost.tokens / tokens : 0,
       usd ? cost.usd / usd : 0,
       evaluations ? this.evaluations / evaluations : 0,

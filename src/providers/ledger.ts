@@ -130,6 +130,11 @@ export class Ledger {
     };
   }
 
+  /** Counts against the caps what an earlier process spent under them. */
+  spentBefore(part: Readonly<Totals>): void {
+    add(this.#spent, part);
+  }
+
   /** One more attempt at a call. */
   retried(role: Role): void {
     this.#entry(role).retries++;
@@ -150,6 +155,11 @@ export class Ledger {
 
   byRole(): Readonly<Partial<Record<Role, LedgerLine>>> {
     return Object.fromEntries([...this.#lines].map(([role, line]) => [role, { ...line }]));
+  }
+
+  /** What counts against the caps: answered, unconfirmed, and spent before. */
+  get spent(): Totals {
+    return { ...this.#spent };
   }
 
   /** What unanswered calls may have cost at most. */

@@ -78,6 +78,10 @@ export interface Bench {
   readonly ledger: LedgerLine;
   /** Calls of the task LM among them; absent where it prefers label words here. */
   readonly taskCalls?: number;
+  /** What counts against the caps, where there are such. */
+  readonly spent?: Totals;
+  /** Counts against the caps what an earlier process spent under them, where there are such. */
+  spentBefore?(part: Totals): void;
   /** Puts a part of the budget aside until the returned function is called, where there is such a budget. */
   putAside?(part: Totals): () => void;
   /** Makes what a precision needs and every later run finds made. */

@@ -50,20 +50,20 @@ const MARGIN = 1.1;
  * @throws BudgetError when that leaves nothing to search with
  */
 export function withinCaps(limits: readonly Limits[], bench: Bench, share = 1): Capped {
-  const { ledger, task, taskCalls } = bench;
+  const { ledger, task, taskCalls, spent } = bench;
   const free = { limits, release: () => {} };
-  if (!bench.putAside || !taskCalls) return free;
-  const spent: Totals = {
+  if (!bench.putAside || !taskCalls || !spent) return free;
+  const sofar: Totals = {
     calls: ledger.calls,
     tokens: ledger.inputTokens + ledger.outputTokens,
     usd: ledger.usd ?? 0,
   };
   const calls = MARGIN * callsAfterSearch(task, bench.choice);
   // Other roles' part in it counts: every answer of a task LM may be judged by another LM.
-  const perCall = (key: keyof Totals) => spent[key] / taskCalls;
+  const perCall = (key: keyof Totals) => sofar[key] / taskCalls;
   // The last call is sent only where its worst case fits, too.
   const longest = task.kind === 'text' ? 4 * task.maxAnswerTokens : 0;
-  const worst = 1 + longest / Math.max(1, spent.tokens / ledger.calls);
+  const worst = 1 + longest / Math.max(1, sofar.tokens / ledger.calls);
   const endOf = (budget: Config['budget'], key: keyof Totals) =>
     (budget[key] && key !== 'calls' ? calls + worst : calls) * perCall(key);
   const capFor = (budget: Config['budget'], key: keyof Totals) => {

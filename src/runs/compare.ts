@@ -8,7 +8,7 @@
  */
 import { dirname, join } from 'node:path';
 import { isAbort } from '../errors.ts';
-import type { LedgerLine } from '../providers/index.ts';
+import type { LedgerLine, Totals } from '../providers/index.ts';
 import { withFileLock } from '../util/file-lock.ts';
 import { sha256Json } from '../util/hash.ts';
 import { makeFolder } from '../util/make-folder.ts';
@@ -217,6 +217,7 @@ async function runGrid(
   );
   const { recordings } = parts.store;
   for (const { run } of stored) if (run) parts.journals.paidIn({ recordings, run });
+  parts.benches[0]!.spentBefore?.(paidFor(parts, stored));
   const cells = new Map(known.map((cell) => [keyOf(cell.method, cell.repetition), cell]));
   const grid: Grid = { ...parts, plan, cells };
   announce(grid, known);
@@ -244,6 +245,20 @@ async function runGrid(
   return plan.repetitions.flatMap((_, r) =>
     plan.methods.map(({ method }) => cells.get(keyOf(method.name, r))!),
   );
+}
+
+/** What this comparison's cells have cost; those that it took over were another's. */
+function paidFor({ store, id }: Pick<Grid, 'store' | 'id'>, cells: readonly StoredCell[]): Totals {
+  const { started } = store.comparisons.list().find((one) => one.id === id)!;
+  const sum = { calls: 0, tokens: 0, usd: 0 };
+  for (const { run, outcome } of cells) {
+    const ledger = outcome?.found.ledger;
+    if (!ledger || store.getRun(run!).started < started) continue;
+    sum.calls += ledger.calls;
+    sum.tokens += ledger.inputTokens + ledger.outputTokens;
+    sum.usd += ledger.usd ?? 0;
+  }
+  return sum;
 }
 
 function announce({ plan, benches, emit, id, ...grid }: Grid, known: readonly StoredCell[]): void {

@@ -17,6 +17,7 @@ import {
   SpentError,
   type StepReport,
   type TensorSolution,
+  type TextCost,
   TimeOverError,
   type WriterHost,
 } from '../methods/index.ts';
@@ -406,8 +407,8 @@ export function hostOf(bench: Bench): WriterHost {
   };
 }
 
-/** Tokens and money since a ledger was read. */
-function sinceOf({ ledger }: Bench, before: LedgerLine): { tokens: number; usd: number } {
-  const { inputTokens, outputTokens, usd } = since(ledger, before);
-  return { tokens: inputTokens + outputTokens, usd: usd ?? 0 };
+/** Calls, tokens and money since a ledger was read. */
+function sinceOf({ ledger }: Bench, before: LedgerLine): TextCost {
+  const { calls, inputTokens, outputTokens, usd } = since(ledger, before);
+  return { calls, tokens: inputTokens + outputTokens, usd: usd ?? 0 };
 }

@@ -130,6 +130,14 @@ export class TextBench implements Bench {
     return this.shared.models.ledger.line('task').calls;
   }
 
+  get spent(): Totals {
+    return this.shared.models.ledger.spent;
+  }
+
+  spentBefore(part: Totals): void {
+    this.shared.models.ledger.spentBefore(part);
+  }
+
   putAside(part: Totals): () => void {
     return this.shared.models.ledger.putAside(part);
   }
