@@ -5,7 +5,8 @@
  */
 import { once, setMaxListeners } from 'node:events';
 import { isAbort, NetworkError, WhetstoneError } from '../errors.ts';
-import { ask, Hopeless, type Line } from './call.ts';
+import type { Line } from './attempt.ts';
+import { ask, Hopeless } from './call.ts';
 import { CallFailure } from './failures.ts';
 import { payAgain, tapped } from './paid.ts';
 import { type Outcomes, type ResponseCache, responseKey } from './response-cache.ts';

@@ -3,7 +3,7 @@ import { ConfigError } from '../errors.ts';
 import type { Environment } from '../util/data-folder.ts';
 import { sha256, sha256Json } from '../util/hash.ts';
 import { type ApiLm, answerAll } from './api-model.ts';
-import type { Attempt, Line } from './call.ts';
+import type { Attempt, Line } from './attempt.ts';
 import type { Ledger, Role } from './ledger.ts';
 import { defaultPatience, type Patience } from './patience.ts';
 import { FREE, PRICES_AS_OF, type Price, type PriceTable, priceOf } from './prices.ts';
