@@ -1,8 +1,8 @@
 /** What a method's first step costs at least: a lower bound, near the truth, known before anything is spent. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { humanCandidates, type Method, type MethodName, methods } from '../src/methods/index.ts';
+import { methodOf } from '../src/runs/configured-method.ts';
 import { optimize } from '../src/runs/optimize.ts';
-import { methodOf } from '../src/runs/search.ts';
 import { openStore, type RunStore } from '../src/runs/store.ts';
 import { loadTask } from '../src/tasks/index.ts';
 import { searchTiny, type TinyTask, tinyTask } from './tiny-task.ts';

@@ -8,11 +8,11 @@
 import { ConfigError } from '../errors.ts';
 import { applySettings, complaintOfSet } from './config.ts';
 import { configSchema } from './config-schema.ts';
+import { methodOf } from './configured-method.ts';
 import { type Difference, differences } from './differences.ts';
 import { stepKey } from './journal.ts';
 import { refuseCell } from './lifecycle.ts';
 import { recordedConfig } from './resume.ts';
-import { methodOf } from './search.ts';
 import type { BranchOrigin, NewRun, RunStore, StoredRun } from './store.ts';
 import { versions } from './versions.ts';
 

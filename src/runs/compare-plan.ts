@@ -10,9 +10,9 @@ import { ConfigError } from '../errors.ts';
 import { methods as known, type Method, openTaskLms } from '../methods/index.ts';
 import { sha256Json } from '../util/hash.ts';
 import type { Config, LoadedConfig } from './config.ts';
+import { methodOf, refuseUnknown } from './configured-method.ts';
 import { isRemote } from './model-reference.ts';
 import { isAskedInText } from './open-bench.ts';
-import { methodOf, refuseUnknown } from './search.ts';
 import { versions } from './versions.ts';
 
 export interface Repetition {

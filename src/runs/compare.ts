@@ -17,6 +17,7 @@ import { CellJournals, noCache } from './cell-journals.ts';
 import type { CompareEvent, OnCompareEvent } from './compare-events.ts';
 import { type Plan, taskOf } from './compare-plan.ts';
 import type { StoredCell } from './comparison-table.ts';
+import { refuseSmallBudget, refuseUnserved } from './configured-method.ts';
 import { earlierCells, type StoredPlan } from './earlier-cells.ts';
 import { cellEvent, countOf, type Grid, keyOf } from './grid.ts';
 import { runCell } from './grid-cell.ts';
@@ -24,7 +25,6 @@ import { testTexts } from './grid-test.ts';
 import { nameOf } from './model-reference.ts';
 import { openBench } from './open-bench.ts';
 import { checkRoom } from './optimize.ts';
-import { refuseSmallBudget, refuseUnserved } from './search.ts';
 import type { RunStore } from './store.ts';
 import { Workbench } from './workbench.ts';
 

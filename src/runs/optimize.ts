@@ -13,11 +13,17 @@ import { type Limits, limitsOf, withinCaps } from './caps.ts';
 import { MOST_SHORTLIST } from './choose.ts';
 import { conclude, semifinalists } from './conclude.ts';
 import type { LoadedConfig } from './config.ts';
+import {
+  methodOf,
+  type OwnMethods,
+  refuseSmallBudget,
+  refuseUnserved,
+} from './configured-method.ts';
 import type { OnEvent, OptimizeResult, RunEvent } from './events.ts';
 import { openBench } from './open-bench.ts';
 import { affordableEnd, affordableTest, minutesOfSearch, type Pace } from './pace.ts';
 import { Recording } from './recording.ts';
-import { methodOf, type OwnMethods, refuseSmallBudget, refuseUnserved, search } from './search.ts';
+import { search } from './search.ts';
 import type { RunOrigin, RunStore, StoredRun } from './store.ts';
 import { Workbench } from './workbench.ts';
 import { scoreHumans } from './yardsticks.ts';

@@ -27,10 +27,10 @@ import { type ChoiceLimits, choiceLimits } from './bench.ts';
 import { callsAfterSearch } from './caps.ts';
 import type { Plan } from './compare-plan.ts';
 import type { LoadedConfig } from './config.ts';
+import { methodOf, type OwnMethods } from './configured-method.ts';
 import { type ModelReference, nameOf } from './model-reference.ts';
 import { isAskedInText } from './open-bench.ts';
 import { refuseMisfit, rewardMetrics } from './reward.ts';
-import { methodOf, type OwnMethods } from './search.ts';
 import { readTask } from './text-bench.ts';
 
 export interface PlannedRole {

@@ -2,40 +2,33 @@
  * One method's search on the train split, from a configuration's options to the texts and tensors
  * that it puts forward. Choosing among them is `choose.ts`; nothing here sees the test split.
  */
-import type { PromptScorer } from '../environment/index.ts';
-import { BudgetError, ConfigError, isAbort } from '../errors.ts';
+import { BudgetError, isAbort } from '../errors.ts';
 import {
   Budget,
   CandidatePool,
-  type LmKind,
   type Method,
   type MethodContext,
-  methods,
-  openTaskLms,
   type PoolState,
   type PromptContext,
   SpentError,
-  type StepReport,
   type TensorSolution,
   type TextCost,
   TimeOverError,
   type WriterHost,
 } from '../methods/index.ts';
 import type { LedgerLine } from '../providers/index.ts';
-import type { AnyTask } from '../tasks/index.ts';
 import { formatCount } from '../util/format.ts';
 import { createRng, type RngState } from '../util/rng.ts';
-import { nearest } from '../util/suggest.ts';
 import type { Bench } from './bench.ts';
 import { type Limits, limitsOf } from './caps.ts';
-import { type Config, expectation } from './config.ts';
-import type { Episode, RewardMeans, RunEvent, StepFluency } from './events.ts';
+import type { Config } from './config.ts';
+import type { RunEvent } from './events.ts';
 import { since } from './ledger.ts';
-import { rewardMeans } from './measure.ts';
 import type { Recording } from './recording.ts';
 import { tensorReward } from './reward.ts';
 import { saveOwn } from './save-own.ts';
 import { SearchClock } from './search-clock.ts';
+import { stepEvent } from './step-event.ts';
 import { Workbench } from './workbench.ts';
 
 export interface SearchOptions {
@@ -227,176 +220,6 @@ function nothingFluent({ fluency }: Config, least: number): BudgetError {
   return new BudgetError(
     `no prompt had a perplexity of at most fluency.maxPerplexity ${fluency.maxPerplexity}, the least was ${least.toFixed(1)}; raise the limit, fluency.weight or the budget`,
   );
-}
-
-interface Progress extends SearchOptions {
-  readonly environment: PromptScorer;
-  readonly budget: Budget;
-  readonly pool: CandidatePool;
-  /** Prompts so far. */
-  readonly tried: number;
-}
-
-function stepEvent(report: StepReport, s: Progress): RunEvent {
-  const rewardsOf = report.tried.flatMap(({ score }) =>
-    Number.isNaN(score.reward) ? [] : [score.reward],
-  );
-  const mean = rewardsOf.reduce((a, b) => a + b, 0) / Math.max(1, rewardsOf.length);
-  const best = s.pool.best;
-  const left = s.budget.secondsLeft;
-  const episode = episodeOf(report, s);
-  const fluency = fluencyOf(report, best?.fluency?.perplexity);
-  const parts = partsOf(report);
-  return {
-    kind: 'step',
-    step: report.step,
-    reward: report.reward ?? mean,
-    ...(report.entropy === undefined ? {} : { entropy: report.entropy }),
-    bestPrompt: best?.prompt.text ?? '',
-    bestReward: best?.reward ?? report.reward ?? 0,
-    promptsPerSecond: s.tried / Math.max(s.budget.seconds, 1e-3),
-    evaluations: s.budget.evaluations,
-    spent: Math.min(1, s.budget.spent),
-    ...(left === undefined ? {} : { secondsLeft: left }),
-    ...(episode ? { episode } : {}),
-    ...(fluency ? { fluency } : {}),
-    ...(parts ? { parts } : {}),
-    ...(report.quantities ? { quantities: report.quantities } : {}),
-  };
-}
-
-/** Of all of a step's prompts together. */
-function partsOf({ tried }: StepReport): RewardMeans | undefined {
-  const parts = tried.flatMap(({ score }) => score.parts ?? []);
-  const scores = tried.flatMap(({ score }) => score.text?.scores ?? []);
-  const text = scores.length > 0 ? { outputs: [], scores, failed: 0 } : undefined;
-  return rewardMeans({ accuracy: 0, predicted: [], parts, ...(text ? { text } : {}) });
-}
-
-function fluencyOf({ tried }: StepReport, best: number | undefined): StepFluency | undefined {
-  const priced = tried.flatMap(({ score }) => score.fluency ?? []);
-  if (priced.length === 0) return undefined;
-  const mean = (f: (of: (typeof priced)[number]) => number) =>
-    priced.reduce((sum, of) => sum + f(of), 0) / priced.length;
-  return {
-    perplexity: Math.exp(mean(({ perplexity }) => Math.log(perplexity))),
-    taskReward: mean(({ taskReward }) => taskReward),
-    penalty: mean(({ penalty }) => penalty),
-    ...(best === undefined ? {} : { best }),
-  };
-}
-
-/** One of the step's prompts on one example, another pair at every step. */
-function episodeOf({ step, tried }: StepReport, s: Progress): Episode | undefined {
-  if (tried.length === 0) return undefined;
-  const { prompt, score } = tried[step % tried.length]!;
-  if (score.examples.length === 0) return undefined;
-  return { prompt: prompt.text, ...s.environment.answered(score, step % score.examples.length) };
-}
-
-/** Methods of a library's user, by name. */
-export type OwnMethods = Readonly<Record<string, Method>>;
-
-/**
- * The configured method and its options: those under `methods`, those under `method` on top.
- * @throws ConfigError for an unknown method or option, naming the known ones
- */
-export function methodOf(
-  config: Config,
-  own: OwnMethods = {},
-): { method: Method; methodOptions: unknown } {
-  const all = { ...(methods as unknown as OwnMethods), ...own };
-  const { name } = config.method;
-  refuseUnknown(name, 'method.name', all);
-  for (const other of Object.keys(config.methods ?? {})) refuseUnknown(other, 'methods', all);
-  const method = all[name]!;
-  const given = { ...config.methods?.[name], ...config.method };
-  const parsed = method.options.safeParse(given);
-  if (parsed.success) return { method, methodOptions: parsed.data };
-  const issue = parsed.error.issues[0]!;
-  const [first] = issue.code === 'unrecognized_keys' ? issue.keys : issue.path;
-  const isOwn = first === undefined || first in config.method;
-  const place = [...(isOwn ? ['method'] : ['methods', name]), ...issue.path].join('.');
-  if (issue.code !== 'unrecognized_keys') {
-    throw new ConfigError(`${place}: ${expectation(issue, given)}`);
-  }
-  const schema = method.options as unknown as { shape?: object };
-  const options = Object.keys(schema.shape ?? {}).filter((key) => key !== 'name');
-  throw new ConfigError(
-    `${place}.${issue.keys[0]}: unknown key; options of ${name} are ${options.join(', ') || 'none'}`,
-  );
-}
-
-/** @throws ConfigError naming the known ones */
-export function refuseUnknown(name: string, place: string, all: object = methods): void {
-  const known = Object.keys(all);
-  if (known.includes(name)) return;
-  const near = nearest(name, known);
-  throw new ConfigError(
-    `${place}: there is no method "${name}", known are ${known.join(', ')}${near ? `; did you mean ${near}?` : ''}`,
-  );
-}
-
-/**
- * Checks that the LMs can serve the methods, before anything is spent.
- * @throws ConfigError naming the methods that can be served
- */
-export async function refuseUnserved(bench: Bench, wanted: readonly Method[]): Promise<void> {
-  const kind = bench.lmKind;
-  const fits = ({ needs }: Method) => (needs?.taskLm ?? openTaskLms).includes(kind);
-  const served = async (method: Method) =>
-    fits(method) && (!method.needs?.policyLm || (await policyKind(bench)) === 'causal');
-  // No model is opened only to be named.
-  const isNamed = (method: Method) =>
-    kind === 'text'
-      ? fits(method) && (!method.needs?.policyLm || bench.policyLm !== undefined)
-      : served(method);
-  for (const method of wanted) {
-    if (await served(method)) continue;
-    const names: string[] = [];
-    for (const other of Object.values(methods) as unknown as Method[]) {
-      if (await isNamed(other)) names.push(other.name);
-    }
-    throw new ConfigError(
-      `method ${method.name} cannot be used here: ${await whyNot(bench, fits(method))}; methods that can: ${names.join(', ')}`,
-    );
-  }
-}
-
-/**
- * Checks that the budget lasts for a first step of each method, before anything is spent.
- * @throws ConfigError saying what one step costs
- */
-export function refuseSmallBudget(
-  chosen: readonly { readonly method: Method; readonly options: unknown }[],
-  { budget: { evaluations } }: Config,
-  task: AnyTask,
-): void {
-  if (evaluations === undefined) return;
-  const costs = chosen.map(({ method, options }) => ({
-    name: method.name,
-    least: method.leastEvaluations?.(options, task) ?? 0,
-  }));
-  const tooDear = costs.filter(({ least }) => least > evaluations);
-  if (tooDear.length === 0) return;
-  const list = tooDear.map(({ name, least }) => `${name} ${least}`).join(', ');
-  throw new ConfigError(
-    `budget.evaluations: ${evaluations} are too few for one step on ${task.train.length} train examples, it costs: ${list}; raise the budget or lower the method's options`,
-  );
-}
-
-async function policyKind(bench: Bench): Promise<LmKind> {
-  return (await bench.policyLm?.())?.config.kind ?? 'text';
-}
-
-async function whyNot(bench: Bench, doesFit: boolean): Promise<string> {
-  const { name } = bench.taskLm;
-  if (!doesFit && bench.lmKind === 'text') {
-    return `it needs the task LM's token ids, logits or gradients, and ${name} is asked in text`;
-  }
-  if (!doesFit) return `the task LM ${name} is ${bench.lmKind}`;
-  if (!bench.policyLm) return 'it trains the policy LM, which is behind an API; take a local one';
-  return `it needs a causal policy LM, ${(await bench.policyLm()).name} is masked`;
 }
 
 /** What a policy that writes prompts needs to be scored. */
