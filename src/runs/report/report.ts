@@ -157,10 +157,10 @@ export function spending({ methods }: Report): string {
   const asked = methods.some(({ cells }) =>
     cells.some((cell) => (cell.outcome?.found.ledger?.calls ?? 0) > 0),
   );
-  return `Evaluations (examples that the model answered)${asked ? ', time and money' : ' and time'} are means over runs, of search and choice. A search ends with the step in which its budget is spent, so that it can use a little more. ${
+  return `Evaluations (examples that the model answered)${asked ? ', time and money' : ' and time'} are means over runs, of search and choice. ${
     asked
       ? 'Money is at the prices that the configuration says; local models cost none.'
-      : 'All models are local: no money was spent.'
+      : 'A search ends with the step in which its evaluations are spent, so that it can use a few more. All models are local: no money was spent.'
   }`;
 }
 
