@@ -128,7 +128,10 @@ export class Journal implements Recorder, Outcomes {
 
   /** The search was ended in the middle of a step: from outside, or since its time was over. */
   stopped(isTimeOver: boolean): void {
-    if (!this.recall1(STOPPED)) this.record(STOPPED, Uint8Array.of(Number(isTimeOver)));
+    if (this.recall1(STOPPED)) return;
+    this.record(STOPPED, Uint8Array.of(Number(isTimeOver)));
+    // A process that is killed from here on must not search again.
+    this.flush();
   }
 
   /**
