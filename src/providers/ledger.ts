@@ -249,6 +249,11 @@ export class Ledger {
     if (key === undefined) return;
     const show = (amount: number) =>
       key === 'usd' ? `$${Number(amount.toPrecision(4))}` : `${formatCount(amount)} ${key}`;
+    if (key === 'calls') {
+      throw new BudgetError(
+        `budget.calls: ${formatCount(this.#spent.calls)} of ${formatCount(this.caps.calls!)} are spent, and the ${role} LM is to be asked ${formatCount(most.calls)} more; raise budget.calls`,
+      );
+    }
     throw new BudgetError(
       `budget.${key}: the next call of the ${role} LM may take up to ${show(most[key])} and ${show(this.#spent[key])} of ${show(this.caps[key]!)} are spent; raise budget.${key}`,
     );

@@ -54,6 +54,10 @@ describe('parseConfig', () => {
       'whetstone.yaml:1:9: task.data: expected string or a group of keys, got 5',
     ],
     ['task: 3\n', 'whetstone.yaml:1:1: task: expected a group of keys, got 3'],
+    [
+      'task: { kind: arithmetic, data: a.jsonl, metric: { name: function, file: mine.ts } }\n',
+      'whetstone.yaml:1:42: task.metric: metric function: path: expected string, got nothing',
+    ],
     ['', 'whetstone.yaml: task: expected a group of keys, got nothing'],
     ['- a\n', 'whetstone.yaml: expected keys like "task:", got a list'],
   ])('%j', (text, message) => {

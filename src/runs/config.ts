@@ -15,6 +15,7 @@ import {
 } from 'yaml';
 import type { z } from 'zod';
 import { ConfigError } from '../errors.ts';
+import { describe, expectation } from '../util/expectation.ts';
 import { sha256 } from '../util/hash.ts';
 import { suggestion } from '../util/suggest.ts';
 import { visible } from '../util/text.ts';
@@ -272,44 +273,6 @@ function complaintParts(
   return { path, message: expectation(issue, data) };
 }
 
-/** "expected at least 1, got 0": what an issue says about its value in the data that was parsed. */
-export function expectation(issue: z.core.$ZodIssue, data: unknown): string {
-  const value = issue.path.reduce<unknown>((node, key) => (node as never)?.[key], data);
-  const got = value === undefined ? 'nothing' : describe(value);
-  if (issue.code === 'invalid_type') {
-    const kind = issue.expected === 'object' ? 'a group of keys' : issue.expected;
-    return `expected ${kind}, got ${got}`;
-  }
-  if (issue.code === 'invalid_union') return `expected ${alternatives(issue)}, got ${got}`;
-  if (issue.code === 'invalid_value') {
-    return `expected ${issue.values.map(String).join(' or ')}, got ${got}`;
-  }
-  if (issue.code === 'too_small') {
-    return `expected ${issue.inclusive ? 'at least' : 'more than'} ${issue.minimum}${lengthUnit(issue.origin)}, got ${got}`;
-  }
-  if (issue.code === 'too_big') {
-    return `expected at most ${issue.maximum}${lengthUnit(issue.origin)}, got ${got}`;
-  }
-  // What may be a key is not said again.
-  if (/\bkey\b/.test(issue.message)) return issue.message;
-  return `${issue.message.replace(/^Invalid input: /, '')}, got ${got}`;
-}
-
-/** What a union takes: "string or a group of keys", "piecewise or gap or a group of keys". */
-function alternatives(issue: z.core.$ZodIssueInvalidUnion): string {
-  const kinds = issue.errors.flat().flatMap((inner) => {
-    if (inner.code === 'invalid_value') return inner.values.map(String);
-    if (inner.code !== 'invalid_type') return [];
-    return inner.expected === 'object' ? ['a group of keys'] : [inner.expected];
-  });
-  return [...new Set(kinds)].join(' or ') || 'another value';
-}
-
-function lengthUnit(origin: string): string {
-  if (origin === 'string') return ' characters';
-  return origin === 'array' || origin === 'set' ? ' entries' : '';
-}
-
 /** File, line and column of a path, or the override that set it. */
 function where(path: readonly string[], source: Source): string {
   const dotted = path.join('.');
@@ -348,13 +311,4 @@ function unwrap(schema: unknown): unknown {
   while (inner?.def?.innerType !== undefined) inner = inner.def.innerType as typeof inner;
   const options = inner?.def?.options;
   return options?.find((option) => (option as { shape?: object }).shape !== undefined) ?? inner;
-}
-
-function describe(value: unknown): string {
-  if (value === null) return 'nothing';
-  if (Array.isArray(value)) return 'a list';
-  if (typeof value === 'object') return 'a group of keys';
-  if (typeof value === 'number') return String(value);
-  const text = visible(JSON.stringify(value) ?? String(value));
-  return text.length > 60 ? `${text.slice(0, 57)}…` : text;
 }

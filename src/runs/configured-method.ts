@@ -2,9 +2,10 @@
 import { ConfigError } from '../errors.ts';
 import { type LmKind, type Method, methods, openTaskLms } from '../methods/index.ts';
 import type { AnyTask } from '../tasks/index.ts';
+import { expectation } from '../util/expectation.ts';
 import { nearest } from '../util/suggest.ts';
 import type { Bench } from './bench.ts';
-import { type Config, expectation } from './config.ts';
+import type { Config } from './config.ts';
 
 /** Methods of a library's user, by name. */
 export type OwnMethods = Readonly<Record<string, Method>>;

@@ -1,6 +1,6 @@
 /** What is wrong with a request, in the words that a configuration is complained of with. */
 import type { z } from 'zod';
-import { expectation } from '../runs/config.ts';
+import { expectation } from '../util/expectation.ts';
 
 /** The dotted place of an issue in `data`, and what it says; a schema's own sentence stays as it is. */
 export function complaintOf(

@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { ConfigError } from '../../errors.ts';
+import { expectation } from '../../util/expectation.ts';
 import { suggestion } from '../../util/suggest.ts';
 import { excerpt } from '../excerpt.ts';
 import { bleu } from './bleu.ts';
@@ -89,16 +90,19 @@ function find(config: unknown) {
   }
   const parsed = schemaOf(definition).safeParse(given);
   if (parsed.success) return { definition, options: parsed.data };
-  return complaint(parsed.error.issues[0]!, definition);
+  return complaint(parsed.error.issues[0]!, given, definition);
 }
 
-function complaint(issue: z.core.$ZodIssue, { name, options }: MetricDefinition): string {
+function complaint(
+  issue: z.core.$ZodIssue,
+  given: unknown,
+  { name, options }: MetricDefinition,
+): string {
   if (issue.code === 'unrecognized_keys') {
     const key = issue.keys[0]!;
     return `metric ${name} has no option ${excerpt(key)}${suggestion(key, Object.keys(options))}`;
   }
-  const message = issue.message.replace(/^Invalid input: /, '');
-  return `metric ${name}: ${issue.path.map(String).join('.')}: ${message}`;
+  return `metric ${name}: ${issue.path.map(String).join('.')}: ${expectation(issue, given)}`;
 }
 
 /**
