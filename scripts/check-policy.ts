@@ -10,6 +10,7 @@
 import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
+import { openSafetensors } from '../src/models/safetensors.ts';
 import { evaluate } from '../src/runs/evaluate.ts';
 import { configOf } from '../src/runs/run-config.ts';
 import { openStore, type StoredRun } from '../src/runs/store.ts';
@@ -44,18 +45,14 @@ async function withoutTraining(trained: StoredRun, to: string) {
   if (!adapter) throw new Error(`run ${trained.id} left no adapter`);
   await cp(dirname(dirname(adapter)), to, { recursive: true });
   const bytes = await readFile(adapter);
-  // Eight bytes of length, a header in JSON, then the data that its offsets count from.
-  const begin = 8 + Number(bytes.readBigUInt64LE());
-  const header: Record<string, { data_offsets: [number, number] }> = JSON.parse(
-    bytes.toString('utf8', 8, begin),
-  );
+  const weights = await openSafetensors(adapter);
   let isTrained = false;
-  for (const [name, tensor] of Object.entries(header)) {
+  for (const { name, offset, sizeBytes } of weights.tensors.values()) {
     if (!name.includes('lora_B')) continue;
-    const [from, end] = tensor.data_offsets.map((at) => begin + at) as [number, number];
-    for (let at = from; at < end; at += 4) isTrained ||= bytes.readFloatLE(at) !== 0;
-    bytes.fill(0, from, end);
+    isTrained ||= (await weights.read(name)).some((value) => value !== 0);
+    bytes.fill(0, offset, offset + sizeBytes);
   }
+  await weights.close();
   const own = join(to, 'peft', basename(adapter));
   await writeFile(own, bytes);
   const files = trained.result!.files!.map((file) => (file === adapter ? own : file));

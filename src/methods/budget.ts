@@ -1,4 +1,5 @@
 import { BudgetError } from '../errors.ts';
+import type { Totals } from '../providers/index.ts';
 import { formatCount } from '../util/format.ts';
 
 /** A search's own limit is reached: it ends with what it has found. */
@@ -19,18 +20,11 @@ export interface BudgetLimits {
   readonly usd?: number | undefined;
 }
 
-/** What models that answer in text took so far. */
-export interface TextCost {
-  readonly calls: number;
-  readonly tokens: number;
-  readonly usd: number;
-}
-
 export class Budget {
   private limits: BudgetLimits;
   private readonly spentEvaluations: () => number;
   private readonly now: () => number;
-  private readonly spentOn: () => TextCost;
+  private readonly spentOn: () => Totals;
   private readonly signal: AbortSignal | undefined;
   private readonly isHard: boolean;
   private readonly startedMs: number;
@@ -48,7 +42,7 @@ export class Budget {
     }: {
       now?: () => number;
       signal?: AbortSignal | undefined;
-      spentOn?: () => TextCost;
+      spentOn?: () => Totals;
       /** Whether evaluations are questions that are sent, none of which may be one too many. */
       isHard?: boolean;
     } = {},

@@ -27,7 +27,7 @@ export const methods = {
 
 export type MethodName = keyof typeof methods;
 
-export { Budget, type BudgetLimits, SpentError, type TextCost, TimeOverError } from './budget.ts';
+export { Budget, type BudgetLimits, SpentError, TimeOverError } from './budget.ts';
 export { type Candidate, CandidatePool, type PoolState } from './candidate-pool.ts';
 export { humanCandidates, ordinaryPrompt } from './human-prompts.ts';
 export {

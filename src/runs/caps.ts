@@ -9,6 +9,7 @@ import type { AnyTask } from '../tasks/index.ts';
 import { formatCount } from '../util/format.ts';
 import type { Bench, ChoiceLimits } from './bench.ts';
 import type { Config } from './config.ts';
+import { totalsOf } from './ledger.ts';
 import type { BranchOrigin } from './store.ts';
 
 /** Calls of the task LM at most: shortlist, finalists on the open splits, three rows on test. */
@@ -53,11 +54,7 @@ export function withinCaps(limits: readonly Limits[], bench: Bench, share = 1): 
   const { ledger, task, taskCalls, spent } = bench;
   const free = { limits, release: () => {} };
   if (!bench.putAside || !taskCalls || !spent) return free;
-  const sofar: Totals = {
-    calls: ledger.calls,
-    tokens: ledger.inputTokens + ledger.outputTokens,
-    usd: ledger.usd ?? 0,
-  };
+  const sofar = totalsOf(ledger);
   const calls = MARGIN * callsAfterSearch(task, bench.choice);
   // Other roles' part in it counts: every answer of a task LM may be judged by another LM.
   const perCall = (key: keyof Totals) => sofar[key] / taskCalls;

@@ -22,6 +22,7 @@ import { earlierCells, type StoredPlan } from './earlier-cells.ts';
 import { cellEvent, countOf, type Grid, keyOf } from './grid.ts';
 import { runCell } from './grid-cell.ts';
 import { testTexts } from './grid-test.ts';
+import { totalsOf } from './ledger.ts';
 import { nameOf } from './model-reference.ts';
 import { openBench } from './open-bench.ts';
 import { checkRoom } from './optimize.ts';
@@ -254,9 +255,10 @@ function paidFor({ store, id }: Pick<Grid, 'store' | 'id'>, cells: readonly Stor
   for (const { run, outcome } of cells) {
     const ledger = outcome?.found.ledger;
     if (!ledger || store.getRun(run!).started < started) continue;
-    sum.calls += ledger.calls;
-    sum.tokens += ledger.inputTokens + ledger.outputTokens;
-    sum.usd += ledger.usd ?? 0;
+    const paid = totalsOf(ledger);
+    sum.calls += paid.calls;
+    sum.tokens += paid.tokens;
+    sum.usd += paid.usd;
   }
   return sum;
 }

@@ -15,6 +15,7 @@ import {
   responseKey,
   type TextModel,
   type TextRequest,
+  type Totals,
 } from '../providers/index.ts';
 import type { Config } from './config.ts';
 
@@ -31,6 +32,11 @@ export const nothingAsked: LedgerLine = {
 /** Under the caps of a budget. Money is capped always: none is spent that was not allowed. */
 export function ledgerOf({ calls, tokens, usd }: Config['budget']): Ledger {
   return new Ledger({ calls, tokens, usd });
+}
+
+/** A line as caps count it: an unknown price counts nothing. */
+export function totalsOf({ calls, inputTokens, outputTokens, usd }: LedgerLine): Totals {
+  return { calls, tokens: inputTokens + outputTokens, usd: usd ?? 0 };
 }
 
 /** What was added since. */

@@ -12,18 +12,16 @@ import {
   type PromptContext,
   SpentError,
   type TensorSolution,
-  type TextCost,
   TimeOverError,
   type WriterHost,
 } from '../methods/index.ts';
-import type { LedgerLine } from '../providers/index.ts';
 import { formatCount } from '../util/format.ts';
 import { createRng, type RngState } from '../util/rng.ts';
 import type { Bench } from './bench.ts';
 import { type Limits, limitsOf } from './caps.ts';
 import type { Config } from './config.ts';
 import type { RunEvent } from './events.ts';
-import { since } from './ledger.ts';
+import { since, totalsOf } from './ledger.ts';
 import type { Recording } from './recording.ts';
 import { tensorReward } from './reward.ts';
 import { saveOwn } from './save-own.ts';
@@ -90,7 +88,7 @@ export async function search(options: SearchOptions): Promise<Found> {
   const budget = new Budget(limitsAfter(0), spent, {
     signal: clock.signal,
     ...(journal ? { now: journal.now } : {}),
-    spentOn: () => sinceOf(bench, before),
+    spentOn: () => totalsOf(since(bench.ledger, before)),
     isHard: bench.lmKind === 'text',
   });
   const pool = new CandidatePool();
@@ -228,10 +226,4 @@ export function hostOf(bench: Bench): WriterHost {
     policyLm: () => bench.policyLm!(),
     scorer: (examples) => bench.environment(examples, 'float32', { once: true }),
   };
-}
-
-/** Calls, tokens and money since a ledger was read. */
-function sinceOf({ ledger }: Bench, before: LedgerLine): TextCost {
-  const { calls, inputTokens, outputTokens, usd } = since(ledger, before);
-  return { calls, tokens: inputTokens + outputTokens, usd: usd ?? 0 };
 }
