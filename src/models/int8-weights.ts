@@ -8,6 +8,7 @@
  * Source: Xiao et al. 2023, SmoothQuant, arXiv 2211.10438, equation 4.
  */
 import type { WeightReader, WeightSpec } from './architecture.ts';
+import { linearGroups } from './linear-groups.ts';
 import type { PreparedTensor } from './prepared-weights.ts';
 
 /** Share of a channel's size that goes to the matrix; 0.3 and 0.8 followed float32 less well. */
@@ -16,12 +17,6 @@ const ALPHA = 0.6;
 /** Largest |x| of each input channel [in], by the name of the linear layer. */
 export type Maxima = ReadonlyMap<string, Float32Array>;
 
-/** Layers that read the same rows, and are smoothed alike. */
-interface Group {
-  readonly layers: WeightSpec[];
-  readonly norms: readonly string[];
-}
-
 /** The tensors of an int8 file, in order. */
 export async function* int8Tensors(
   specs: readonly WeightSpec[],
@@ -29,7 +24,7 @@ export async function* int8Tensors(
   maxima: Maxima,
 ): AsyncGenerator<PreparedTensor> {
   const byName = new Map(specs.map((spec) => [spec.name, spec]));
-  for (const { layers, norms } of groupsOf(specs)) {
+  for (const { layers, norms } of linearGroups(specs)) {
     const matrices = [];
     for (const layer of layers) matrices.push(await layer.load(read));
     const width = layers[0]!.shape[1]!;
@@ -54,22 +49,10 @@ export async function* int8Tensors(
 
 /** Number of an int8 file's tensors: matrices, their scales, and what each group is smoothed by. */
 export function int8TensorCount(specs: readonly WeightSpec[]): number {
-  return groupsOf(specs).reduce(
+  return linearGroups(specs).reduce(
     (sum, { layers, norms }) => sum + 2 * layers.length + Math.max(1, norms.length),
     0,
   );
-}
-
-function groupsOf(specs: readonly WeightSpec[]): Group[] {
-  const groups = new Map<string, Group>();
-  for (const layer of specs) {
-    if (!layer.isLinear) continue;
-    const key = layer.after?.join() ?? layer.name;
-    const group = groups.get(key) ?? { layers: [], norms: layer.after ?? [] };
-    group.layers.push(layer);
-    groups.set(key, group);
-  }
-  return [...groups.values()];
 }
 
 /** s [in]; 1 where a channel is always zero. */

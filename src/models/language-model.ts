@@ -9,7 +9,7 @@ import { type Engine, type Executable, emitProgram, type Tensor } from '../tenso
 import type { OnProgress } from '../util/progress.ts';
 import type { Architecture, ModelConfig, WeightReader, Weights } from './architecture.ts';
 import { architectures } from './architectures/index.ts';
-import { blockSpecs, blockTensors } from './block-weights.ts';
+import { blockTensorCount, blockTensors } from './block-weights.ts';
 import { calibrate } from './calibrate.ts';
 import { configFromGguf, configFromJson } from './config-reader.ts';
 import { ggufReader } from './gguf-names.ts';
@@ -130,7 +130,7 @@ export class LanguageModel {
       return { total: specs.length, tensors: () => float32Tensors(specs, reader) };
     }
     if (precision === 'int8-blocks') {
-      return { total: 2 * blockSpecs(specs).length, tensors: () => blockTensors(specs, reader) };
+      return { total: blockTensorCount(specs), tensors: () => blockTensors(specs, reader) };
     }
     const maxima = await calibrate(this);
     return { total: int8TensorCount(specs), tensors: () => int8Tensors(specs, reader, maxima) };

@@ -6,12 +6,10 @@
  * Source: Hu et al. 2021, arXiv 2106.09685, equation 3. Left out: dropout, biases, merging.
  */
 import {
-  add,
   concat,
-  constant,
-  expand,
   input,
   matmul,
+  matmulOnto,
   type Parameters,
   reshape,
   split,
@@ -77,33 +75,42 @@ export function withLora(
       input(name, shape),
     ]),
   );
-  // One split of each stack: its gradient is one concatenation.
-  const ones = Array.from({ length: config.layers }, () => 1);
+  // One split of each stack, as one matrix above the other: its gradient is one concatenation.
   const layersOf = Object.fromEntries(
-    Object.entries(leaves).map(([name, stack]) => [
-      name,
-      split(stack, ones, 0).map((layer) => reshape(layer, stack.shape.slice(1))),
-    ]),
+    Object.entries(leaves).map(([name, stack]) => {
+      const [layers, rows, columns] = stack.shape as [number, number, number];
+      const joined = reshape(stack, [layers * rows, columns]);
+      return [name, split(joined, Array<number>(layers).fill(rows), 0)];
+    }),
   );
-  const scale = options.alpha / options.rank;
-  const deltas = new Map<string, (x: Tensor) => Tensor>();
+  const alpha = options.alpha / options.rank;
+  /** The linear layer's rows y, and what its adapters add for x. */
+  const adapted = new Map<string, (y: Tensor, x: Tensor) => Tensor>();
   for (let i = 0; i < config.layers; i++) {
     for (const { name, parts } of architecture.linears(config, i)) {
       if (!parts.some((part) => isAdapted(part, options))) continue;
-      deltas.set(name, (x) => {
-        const slices = parts.map((part) => {
-          if (!isAdapted(part, options)) return expand(constant(0), [x.shape[0]!, part.rows]);
-          const a = layersOf[`lora.${part.role}.a`]![i]!; // [r, in]
-          const b = layersOf[`lora.${part.role}.b`]![i]!; // [out, r]
-          return matmul(matmul(x, a, { transB: true }), b, { transB: true, alpha: scale });
-        });
-        return concat(slices, -1);
+      const onto = (y: Tensor, x: Tensor, { role }: LinearPart) => {
+        const a = layersOf[`lora.${role}.a`]![i]!; // [r, in]
+        const b = layersOf[`lora.${role}.b`]![i]!; // [out, r]
+        return matmulOnto(y, matmul(x, a, { transB: true }), b, { transB: true, alpha });
+      };
+      adapted.set(name, (y, x) => {
+        if (parts.length === 1) return onto(y, x, parts[0]!);
+        const slices = split(
+          y,
+          parts.map(({ rows }) => rows),
+          -1,
+        );
+        const sums = parts.map((part, p) =>
+          isAdapted(part, options) ? onto(slices[p]!, x, part) : slices[p]!,
+        );
+        return concat(sums, -1);
       });
     }
   }
   const linear = (x: Tensor, name: string) => {
-    const delta = deltas.get(name);
-    return delta ? add(w.linear(x, name), delta(x)) : w.linear(x, name);
+    const y = w.linear(x, name);
+    return adapted.get(name)?.(y, x) ?? y;
   };
   return { weights: { ...w, linear }, leaves };
 }

@@ -11,8 +11,9 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { StoreError, WeightsError } from '../errors.ts';
 import type { WeightSpec } from './architecture.ts';
+import { blockTensorCount, blockTensors, joinedNames, toBlocks } from './block-weights.ts';
 import { int8TensorCount, int8Tensors, quantizeRows } from './int8-weights.ts';
-import { float32Tensors, openPrepared } from './prepared-weights.ts';
+import { float32Tensors, openPrepared, type PreparedTensor } from './prepared-weights.ts';
 
 let folder: string;
 let reads: string[];
@@ -73,6 +74,30 @@ test('int8 smooths what is large in every row, behind a norm or by itself', asyn
   behind.get('norm')!.data.forEach((x, j) => {
     expect(x).toBeCloseTo((j + 1) / s[j]!, 6);
   });
+});
+
+test('int8-blocks stores layers that read the same rows as one matrix, row for row', async () => {
+  const values = (name: string) => Float32Array.from({ length: 64 }, (_, i) => i * name.length);
+  const layer = (name: string, after?: readonly string[]): WeightSpec => ({
+    ...{ name, shape: [2, 32], isLinear: true, load: async () => values(name) },
+    ...(after ? { after } : {}),
+  });
+  const table = { name: 'embedding', shape: [2, 32], load: async () => values('embedding') };
+  const specs = [layer('q', ['norm']), layer('out'), layer('key', ['norm']), table];
+  const made = new Map<string, PreparedTensor>();
+  for await (const tensor of blockTensors(specs, read)) made.set(tensor.name, tensor);
+  const names = ['q+key', 'out', 'embedding'].flatMap((name) => [
+    `${name}.blocks`,
+    `${name}.scales`,
+  ]);
+  expect([...made.keys()]).toEqual(names);
+  expect(blockTensorCount(specs)).toBe(names.length);
+  const [q, key] = ['q', 'key'].map((name) => toBlocks(values(name), 2, 32));
+  expect(made.get('q+key.blocks')).toMatchObject({ shape: [4, 1, 32] });
+  expect([...made.get('q+key.blocks')!.data]).toEqual([...q!.values, ...key!.values]);
+  expect([...made.get('q+key.scales')!.data]).toEqual([...q!.scales, ...key!.scales]);
+  expect(joinedNames(made.keys()).get('key')).toEqual(['q', 'key']);
+  expect(joinedNames(made.keys()).get('out')).toEqual(['out']);
 });
 
 test('knows before how many tensors an int8 file has, so that its progress ends at the end', async () => {

@@ -19,6 +19,7 @@ import {
   type Quantized,
   quantize,
   reduceMax,
+  split,
   type Tensor,
   type WeightAttributes,
   weight,
@@ -28,6 +29,7 @@ import { onDisk } from '../util/disk.ts';
 import { sha256Json } from '../util/hash.ts';
 import type { OnProgress } from '../util/progress.ts';
 import type { ModelConfig, WeightReader, WeightSpec, Weights } from './architecture.ts';
+import { JOINT, joinedNames } from './block-weights.ts';
 import type { WeightFile } from './weight-file.ts';
 
 /**
@@ -37,7 +39,7 @@ import type { WeightFile } from './weight-file.ts';
 export type Precision = 'float32' | 'int8' | 'int8-blocks';
 
 /** Raised when the layout of prepared files changes. */
-const LAYOUT = 2;
+const LAYOUT = 3;
 /** Bytes of one write: systems refuse 2 GiB. */
 const MOST_AT_ONCE = 2 ** 28;
 /** Tensors start at multiples of this, as memory mapping wants. */
@@ -176,10 +178,24 @@ export function weightsOf(
     known.set(x, values);
     return values;
   };
+  const joined = joinedNames(blocks?.keys() ?? []);
+  const products = new Map<Tensor, Map<string, Tensor>>();
+  /** What the layers that are one matrix make of x, by their names. */
+  const joinedProducts = (x: Tensor, names: readonly string[]) => {
+    const made = products.get(x) ?? new Map<string, Tensor>();
+    products.set(x, made);
+    if (made.has(names[0]!)) return made;
+    const all = names.join(JOINT);
+    const y = blockMatmul(x, get(`${all}.blocks`), get(`${all}.scales`));
+    const rows = names.map((name) => float32.get(name)!.shape[0]!);
+    split(y, rows, -1).forEach((part, i) => {
+      made.set(names[i]!, part);
+    });
+    return made;
+  };
   const product = (x: Tensor, name: string) => {
-    if (blocks?.has(`${name}.blocks`)) {
-      return blockMatmul(x, get(`${name}.blocks`), get(`${name}.scales`));
-    }
+    const names = joined.get(name);
+    if (names) return joinedProducts(x, names).get(name)!;
     return int8?.has(name)
       ? int8Matmul(quantized(x), get(name), get(`${name}.scale`))
       : matmul(x, get(name), { transB: true });

@@ -41,6 +41,7 @@ export function emitProgram(outputs: Readonly<Record<string, Tensor>>): Program 
   const roots = Object.values(outputs);
   const order = topologicalOrder(roots);
   for (const call of order) emitter.declare(call);
+  for (const [name, tensor] of Object.entries(outputs)) emitter.promise(name, tensor);
   for (const call of order) emitter.emit(call);
   for (const [name, tensor] of Object.entries(outputs)) emitter.output(name, tensor);
   return {
@@ -64,6 +65,8 @@ class Emitter {
   private readonly weights = new Map<string, string>();
   private readonly sources = new Map<string, { name: string; axis: number }>();
   private readonly outputNames: { name: string; tensor: Tensor }[] = [];
+  /** Results that are emitted under the name of an output; others are copied to theirs. */
+  private readonly promised = new Map<Tensor, string>();
   private count = 0;
 
   get hasWeights(): boolean {
@@ -87,6 +90,11 @@ class Emitter {
     }
   }
 
+  /** The name of an output, before anything is emitted. */
+  promise(name: string, tensor: Tensor): void {
+    if (!this.promised.has(tensor)) this.promised.set(tensor, name);
+  }
+
   emit(call: Call): void {
     if (call.op === (inputOp as Op)) return;
     if (call.op === (weightOp as Op)) {
@@ -99,7 +107,7 @@ class Emitter {
       return;
     }
     const outputs = call.outputs.map((tensor) => {
-      const name = `${call.op.name}_${this.count++}`;
+      const name = this.promised.get(tensor) ?? `${call.op.name}_${this.count++}`;
       this.names.set(tensor, name);
       return name;
     });
@@ -120,7 +128,8 @@ class Emitter {
     if (this.inputs.some((other) => other.name === name)) {
       throw new ShapeError(`program: "${name}" names an input and an output, rename one`);
     }
-    this.node('Identity', [this.nameOf(tensor)], { outputs: [name] });
+    const result = this.nameOf(tensor);
+    if (result !== name) this.node('Identity', [result], { outputs: [name] });
     this.outputNames.push({ name, tensor });
   }
 

@@ -178,6 +178,10 @@ export const kernels: Readonly<Record<string, Kernel>> = {
       }),
     ];
   },
+  matmulOnto: ([a, b, c], context) => {
+    const [product] = kernels.matmul!([a!, b!], context);
+    return [fill(c!.shape, (at) => read(c!, at) + read(product!, at))];
+  },
   // Values to 8 bits over the whole tensor, with a zero point.
   quantize: ([x]) => {
     const [low, high] = [Math.min(0, ...x!.data), Math.max(0, ...x!.data)];

@@ -299,6 +299,15 @@ export const opCases: Readonly<Record<string, readonly OpCase[]>> = Object.fromE
         return t.matmul(x, t.matmul(x, x), { transA: true });
       },
     },
+    matmulOnto: {
+      'symbolic rows': (g) => t.matmulOnto(g.real('B', 4), g.real('B', 3), g.real(3, 4)),
+      'both transposed, scaled': (g) =>
+        t.matmulOnto(g.real(2, 4), g.real(3, 2), g.real(4, 3), {
+          transA: true,
+          transB: true,
+          alpha: -0.5,
+        }),
+    },
     quantize: {
       'a whole tensor': (g) => {
         const { values, scale, zero } = t.quantize(g.real('B', 3));

@@ -102,10 +102,12 @@ export const llama: Architecture = {
   forward(w, x, positions, attend, { select, around = (y: Tensor) => y } = {}) {
     const { layers, heads, kvHeads, headWidth, epsilon, isGemma } = w.config;
     const norm = (y: Tensor, name: string) => rmsNorm(y, w.get(name), epsilon);
+    // Each row is a sequence of one token: the engine refuses sequences longer than the tables.
+    const at = reshape(positions, [-1, 1]);
     for (let i = 0; i < layers; i++) {
       const before = x;
       const local = w.config.windowed?.[i] === true;
-      const { q, k, v } = project(w, norm(x, `${i}.norm.1`), positions, i, local);
+      const { q, k, v } = project(w, norm(x, `${i}.norm.1`), i, local);
       let mixed = attend(q, k, v, { layer: i, window: local ? w.config.window : undefined });
       if (i === layers - 1 && select) {
         mixed = select(mixed);
@@ -120,16 +122,15 @@ export const llama: Architecture = {
     }
     return norm(x, 'norm');
 
-    function project(w: Weights, y: Tensor, at: Tensor, i: number, local: boolean) {
+    function project(w: Weights, y: Tensor, i: number, local: boolean) {
       const q = w.linear(y, `${i}.q`); // [R, H·d]
       const k = w.linear(y, `${i}.k`); // [R, KV·d]
       const v = w.linear(y, `${i}.v`);
       const tables = local && w.config.localRopeTheta !== undefined ? 'rope.local' : 'rope';
       const [cos, sin] = [w.get(`${tables}.cos`), w.get(`${tables}.sin`)];
-      // Each row is a sequence of one token: the engine refuses sequences longer than the tables.
       const turn = (t: Tensor, n: number) => {
         const rows = reshape(t, [-1, 1, n * headWidth]);
-        return reshape(rotary(rows, reshape(at, [-1, 1]), cos, sin, n), [-1, n * headWidth]);
+        return reshape(rotary(rows, at, cos, sin, n), [-1, n * headWidth]);
       };
       const normed = (t: Tensor, n: number, name: string) =>
         w.config.hasQkNorm

@@ -1,7 +1,7 @@
-/** Matrix products: float32 (FusedMatMul, either side transposed) and int8 with dynamic activations. */
+/** Matrix products: float32 (FusedMatMul, either side transposed; Gemm onto a sum) and int8 with dynamic activations. */
 import { ShapeError } from '../../errors.ts';
-import { broadcast, type Shape, show } from '../dims.ts';
-import { apply, apply1, type Op, type Tensor } from '../graph.ts';
+import { broadcast, type Shape, sameShape, show } from '../dims.ts';
+import { apply, apply1, type Call, type Op, type Tensor } from '../graph.ts';
 import { sumTo } from './reduce.ts';
 import { reshape } from './shape.ts';
 
@@ -61,6 +61,38 @@ export const matmulOp: Op<MatmulAttributes> = {
 export function matmul(a: Tensor, b: Tensor, options: Partial<MatmulAttributes> = {}): Tensor {
   const { transA = false, transB = false, alpha = 1 } = options;
   return apply1(matmulOp, [a, b], { transA, transB, alpha });
+}
+
+/** y = c + α · op(a) · op(b) of matrices alone, in one pass over y. */
+export const matmulOntoOp: Op<MatmulAttributes> = {
+  name: 'matmulOnto',
+  infer: ([a, b, c], attributes) => {
+    const [y] = matmulOp.infer([a!, b!], attributes);
+    if (y!.shape.length !== 2 || !sameShape(y!.shape, c!.shape)) {
+      throw new ShapeError(
+        `matmulOnto: a product of shape ${show(y!.shape)} cannot be added to ${show(c!.shape)}, both must be matrices of one shape`,
+      );
+    }
+    return [c!];
+  },
+  vjp: ({ inputs: [a, b], attributes }, [dy], needed) => {
+    const product = matmul(a!, b!, attributes).call as Call<MatmulAttributes>;
+    return [...matmulOp.vjp!(product, [dy], needed), dy];
+  },
+  emit: ({ inputs, outputs, attributes: { transA, transB, alpha }, node }) => {
+    const attributes = { transA: transA ? 1n : 0n, transB: transB ? 1n : 0n, alpha };
+    node('Gemm', inputs, { outputs, attributes });
+  },
+};
+
+export function matmulOnto(
+  c: Tensor,
+  a: Tensor,
+  b: Tensor,
+  options: Partial<MatmulAttributes> = {},
+): Tensor {
+  const { transA = false, transB = false, alpha = 1 } = options;
+  return apply1(matmulOntoOp, [a, b, c], { transA, transB, alpha });
 }
 
 /**
