@@ -64,7 +64,8 @@ export class PrefixCaches {
   async of(block: Block): Promise<PrefixCache> {
     const known = this.kept.get(block);
     if (known) return known;
-    const cache = await this.compute(block.examples.map((e) => this.texts.before(e)));
+    const prefiller = await this.programs.prefiller();
+    const cache = await prefiller.run(block.examples.map((e) => this.texts.before(e)));
     this.kept.set(block, cache);
     this.bytes += cache.sizeBytes;
     return cache;
@@ -75,9 +76,9 @@ export class PrefixCaches {
     if (this.bytes > this.limit) await this.drop(block);
   }
 
-  /** Keys and values of any prefixes; whoever asks frees them. */
-  async compute(prefixes: readonly (readonly number[])[]): Promise<PrefixCache> {
-    return (await this.programs.prefiller()).run(prefixes);
+  /** Keys and values of what stands before the input; whoever asks frees them. */
+  async ofPrompts(prefixes: readonly (readonly number[])[]): Promise<PrefixCache> {
+    return (await this.programs.promptPrefiller()).run(prefixes);
   }
 
   async free(cache: PrefixCache): Promise<void> {

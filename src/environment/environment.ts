@@ -307,7 +307,7 @@ export class Environment implements PromptScorer {
             continue;
           }
           await this.compute(some, block, async () => {
-            cache ??= await this.caches.compute(some.map((ids) => this.texts.beforeInput(ids)));
+            cache ??= await this.caches.ofPrompts(some.map((ids) => this.texts.beforeInput(ids)));
             return cache;
           });
         }
@@ -374,7 +374,8 @@ export class Environment implements PromptScorer {
       const scores = await this.classScores.ofBranches(await caches.of(block), branches);
       return transposed(scores, [block.examples.length, prompts.length]);
     }
-    const cache = await (kept?.() ?? caches.compute(prompts.map((ids) => texts.beforeInput(ids))));
+    const cache = await (kept?.() ??
+      caches.ofPrompts(prompts.map((ids) => texts.beforeInput(ids))));
     const scores = await this.classScores.ofBranches(
       cache,
       block.examples.map((e) => texts.after(e)),

@@ -20,10 +20,15 @@ export class TaskLmPrograms {
     this.options = options;
   }
 
+  /** Of examples' texts: computed once a run, in float32, so that int8 errs in the prompt's own tokens alone. */
   prefiller(): Promise<Prefiller> {
-    // Prefixes are computed once a run: in float32, so that int8 errs in the prompt's own tokens alone.
     const options = { ...this.options, precision: 'float32', prepack: false } as const;
     return this.once('prefiller', () => loadPrefiller(this.model, options));
+  }
+
+  /** Of prompts that come first: computed for each, in the precision of the search. */
+  promptPrefiller(): Promise<Prefiller> {
+    return this.once('prompt prefiller', () => loadPrefiller(this.model, this.options));
   }
 
   brancher(want: 'labels' | 'labelLogProbs'): Promise<Brancher> {
