@@ -316,6 +316,14 @@ it('takes splits for {split}, each a repetition with test examples of its own', 
   }
   await configure({ data: '{split}/data.csv' });
   const args = ['compare', 'w.yaml', '--json', '--methods', 'manual,random'];
+  const planOf = async (splits: string) => {
+    const { out } = await whetstone(...args, '--splits', splits, '--dry-run');
+    return JSON.parse(out.trim().split('\n').at(-1)!);
+  };
+  const [one, both] = [await planOf('a'), await planOf('a,b')];
+  expect(one).toMatchObject({ kind: 'plan', usd: 0 });
+  expect(both.calls).toBe(2 * one.calls);
+  expect(both.minutes).toBeCloseTo(2 * one.minutes, 9);
   const { out } = await whetstone(...args, '--splits', 'a,b');
   const grid = events(out).find(({ kind }) => kind === 'comparison');
   expect(grid.repetitions).toEqual([

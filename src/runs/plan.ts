@@ -25,7 +25,7 @@ import {
 } from '../tasks/index.ts';
 import { type ChoiceLimits, choiceLimits } from './bench.ts';
 import { callsAfterSearch } from './caps.ts';
-import type { Plan } from './compare-plan.ts';
+import { type Plan, taskOf } from './compare-plan.ts';
 import type { LoadedConfig } from './config.ts';
 import { methodOf, type OwnMethods } from './configured-method.ts';
 import { type ModelReference, nameOf } from './model-reference.ts';
@@ -80,13 +80,38 @@ const API_SECONDS = 1;
 export async function planRun(loaded: LoadedConfig, own: OwnMethods = {}): Promise<CallPlan> {
   const { method, methodOptions } = methodOf(loaded.config, own);
   const planned = await begin(loaded);
-  return total(planned, [askedBy(planned, method, methodOptions)], 1);
+  return capped(total(planned, [askedBy(planned, method, methodOptions)], 1), loaded);
 }
 
+/** @throws ConfigError and DataError as the comparison would */
 export async function planComparison({ loaded, methods, repetitions }: Plan): Promise<CallPlan> {
-  const planned = await begin(loaded);
-  const asked = methods.map(({ method, options }) => askedBy(planned, method, options));
-  return total(planned, asked, repetitions.length);
+  const plans: CallPlan[] = [];
+  for (const split of new Set(repetitions.map((repetition) => repetition.split))) {
+    const some = repetitions.filter((repetition) => repetition.split === split);
+    const task = taskOf(loaded, some[0]!);
+    const planned = await begin({ ...loaded, config: { ...loaded.config, task } });
+    const asked = methods.map(({ method, options }) => askedBy(planned, method, options));
+    plans.push(total(planned, asked, some.length));
+  }
+  return capped(plans.reduce(joined), loaded);
+}
+
+/** Two plans, one after the other. */
+function joined(a: CallPlan, b: CallPlan): CallPlan {
+  const roles = [...new Set([...Object.keys(a.byRole), ...Object.keys(b.byRole)])] as Role[];
+  const of = (role: Role) => [a, b].flatMap(({ byRole }) => byRole[role] ?? []);
+  return {
+    kind: 'plan',
+    ...sumOf([a, b]),
+    minutes: a.minutes + b.minutes,
+    byRole: Object.fromEntries(roles.map((role) => [role, sumOf(of(role))])),
+    notes: [...new Set([...a.notes, ...b.notes])],
+  };
+}
+
+/** The plan with what it would run into. */
+function capped(plan: CallPlan, { config }: LoadedConfig): CallPlan {
+  return { ...plan, notes: [...plan.notes, ...capNotes(plan, config.budget)] };
 }
 
 async function begin(loaded: LoadedConfig): Promise<Planned> {
@@ -197,9 +222,8 @@ function total(planned: Planned, asked: readonly Asked[], repetitions: number): 
     0,
   );
   const seconds = searching + sum(({ before, after }) => before + after) / rate + others;
-  const plan = { ...sumOf(Object.values(byRole)), minutes: seconds / 60 };
-  for (const note of capNotes(plan, config.budget)) notes.add(note);
-  return { kind: 'plan', ...plan, byRole, notes: [...notes] };
+  const all = sumOf(Object.values(byRole));
+  return { kind: 'plan', ...all, minutes: seconds / 60, byRole, notes: [...notes] };
 }
 
 function modelOf(
