@@ -2,6 +2,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { compare } from '../src/runs/compare.ts';
 import { planOf } from '../src/runs/compare-plan.ts';
@@ -12,11 +13,12 @@ import { resumeRun } from '../src/runs/resume.ts';
 import { openStore, type RunStore } from '../src/runs/store.ts';
 import type { Asked, ProviderServer, Reply } from './support/provider-server.ts';
 import { calculate, chatModel, startChatServer, writeSums } from './support/sums.ts';
+import { whetstoneIn } from './support/whetstone-process.ts';
 
 let folder: string;
 let store: RunStore;
 let server: ProviderServer;
-let script: (asked: Asked) => Reply;
+let script: (asked: Asked) => Reply | Promise<Reply>;
 /** Calls of earlier tests. */
 let first = 0;
 beforeAll(async () => {
@@ -164,6 +166,61 @@ describe('a comparison that goes on', () => {
     expect(searched).toBeGreaterThan(1);
     expect(asked().length).toBeGreaterThan(1000);
     expect(asked().length).toBeLessThanOrEqual(1500);
+  });
+});
+
+describe('a run that goes on', () => {
+  const slowly = async (asked: Asked): Promise<Reply> => {
+    await sleep(100);
+    const reply = answer(asked);
+    return asked.number % 3 === 0 && 'text' in reply ? { cut: reply } : reply;
+  };
+
+  it('counts calls that were under way when its process was killed, and answers that were cut', async () => {
+    script = slowly;
+    const config = { budget: { calls: 60 }, method: { name: 'manual', prompts: ['Think.'] } };
+    await writeSums(folder, server, { config, rows: 60, model: { concurrency: 4 } });
+    let args = ['optimize', 'whetstone.yaml'];
+    for (let process = 0; process < 12; process++) {
+      const begun = asked().length;
+      let watch: NodeJS.Timeout | undefined;
+      const { code, err } = await whetstoneIn(folder, args, {
+        onLine: (_, child) => {
+          watch ??= setInterval(() => {
+            if (asked().length >= begun + 6) child.kill('SIGKILL');
+          }, 5);
+        },
+      });
+      clearInterval(watch);
+      args = ['runs', 'resume', 'last'];
+      if (code === null) continue;
+      expect(err).toMatch(/budget.calls: \d+ of 60 are spent/);
+      break;
+    }
+    expect(asked().length).toBeGreaterThan(45);
+    expect(asked().length).toBeLessThanOrEqual(60);
+  }, 60_000);
+
+  it('has the answers that were under way when it was stopped', async () => {
+    script = async (asked) => {
+      await sleep(100);
+      return answer(asked);
+    };
+    const stop = new AbortController();
+    const loaded = await load({ method: { name: 'manual', prompts: ['Think.'] } });
+    const stopped = optimize(loaded, {
+      store,
+      signal: stop.signal,
+      onEvent: () => {
+        if (asked().length > 10) stop.abort();
+      },
+    });
+    await expect(stopped).rejects.toThrow(/abort/i);
+    const result = await resumeRun('last', { store });
+    expect(result.test.examples).toBeGreaterThan(0);
+    const different = new Set(asked().map(({ messages }) => JSON.stringify(messages)));
+    expect(asked().length).toBe(different.size);
+    expect(result.ledger!.calls).toBe(different.size);
   });
 });
 

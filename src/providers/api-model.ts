@@ -8,12 +8,15 @@ import { isAbort, NetworkError, WhetstoneError } from '../errors.ts';
 import type { Line } from './attempt.ts';
 import { ask, Hopeless } from './call.ts';
 import { CallFailure } from './failures.ts';
-import { payAgain, tapped } from './paid.ts';
+import { tapped } from './paid.ts';
 import { type Outcomes, type ResponseCache, responseKey } from './response-cache.ts';
 import type { CompleteOptions, Completion, Failure, TextRequest } from './text-model.ts';
 
 /** Failures in a row, of calls that nothing cures, after which a batch is given up. */
 const FAILURES_IN_A_ROW = 10;
+
+/** So long are answers waited for that somebody keeps, once the batch is stopped. */
+const GRACE_MS = 5000;
 
 /** A model as its batches see it. */
 export interface ApiLm {
@@ -61,6 +64,7 @@ class Batch {
   #next = 0;
   #failuresInARow = 0;
   #end: Error | undefined;
+  #grace: NodeJS.Timeout | undefined;
 
   constructor(
     lm: ApiLm,
@@ -78,16 +82,21 @@ class Batch {
   async run(): Promise<void> {
     const count = Math.min(this.#lm.line.scheduler.concurrency, this.#questions.length);
     await Promise.all(Array.from({ length: count }, () => this.#work()));
+    clearTimeout(this.#grace);
     const end = this.#end;
     if (!end) return;
     if (end instanceof WhetstoneError || isAbort(end)) throw end;
     throw new WhetstoneError(`internal: ${end.message}`, { cause: end });
   }
 
-  /** Ends all at once, what is under way too. */
+  /** Ends all at once, what is under way too; where answers are kept, those that are paid for may still come. */
   stop(reason: Error): void {
     this.#finish(reason);
-    for (const controller of this.#underWay) controller.abort(reason);
+    const end = () => {
+      for (const controller of this.#underWay) controller.abort(reason);
+    };
+    if (this.#lm.outcomes) this.#grace = setTimeout(end, GRACE_MS);
+    else end();
   }
 
   /** Sends nothing more; what is under way is waited for. */
@@ -127,24 +136,24 @@ class Batch {
     const place = `${line.role} ${key}`;
     const past = outcomes?.recall(place);
     if (past) {
-      await payAgain(line, past);
+      line.ledger.again(line.role, past);
       if ('failure' in past) throw CallFailure.again(past.failure);
       await cache.set(key, past.answer);
       return past.answer;
     }
     const signals = { halt: this.#halt.signal, underWay: this.#underWay };
-    const ledger = tapped(line.ledger);
+    const ledger = tapped(line.ledger, outcomes);
     const onText = this.#onText;
     const tell = onText && ((piece: string) => void places.map((at) => onText(at, piece)));
     try {
       const answer = await ask({ ...line, ledger }, request, signals, tell);
-      outcomes?.keep([[place, { answer, ...ledger.paid }]]);
+      outcomes?.keep([[place, { answer, ...ledger.take() }]]);
       await cache.set(key, answer);
       return answer;
     } catch (error) {
       if (error instanceof CallFailure) {
         const failure = { kind: error.kind, message: error.error.message };
-        outcomes?.keep([[place, { failure, ...ledger.paid }]]);
+        outcomes?.keep([[place, { failure, ...ledger.take() }]]);
       }
       throw error;
     }

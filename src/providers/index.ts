@@ -5,6 +5,7 @@ export {
   type Cost,
   Ledger,
   type LedgerLine,
+  type Paid,
   type Role,
   roles,
   type Totals,

@@ -53,6 +53,15 @@ export interface Reservation {
   forfeit(): void;
 }
 
+/** What one question took. */
+export interface Paid {
+  /** Of the calls that were answered. */
+  readonly costs: readonly Cost[];
+  /** Of calls that may have been paid without an answer. */
+  readonly forfeited: readonly Cost[];
+  readonly retries: number;
+}
+
 /** Calls, tokens and US dollars, of all roles together. */
 export type Totals = { calls: number; tokens: number; usd: number };
 type Entry = { -readonly [key in keyof LedgerLine]: LedgerLine[key] };
@@ -82,6 +91,8 @@ export class Ledger {
   readonly #reserved = none();
   readonly #unconfirmed = none();
   readonly #aside = none();
+  /** Paid in earlier processes of the run and not entered again yet. */
+  readonly #ahead = none();
   #waiting: Waiting[] = [];
 
   /** `lines` and `unconfirmed` are those of an earlier part of the run, which count against the caps. */
@@ -133,6 +144,32 @@ export class Ledger {
   /** Counts against the caps what an earlier process spent under them. */
   spentBefore(part: Readonly<Totals>): void {
     add(this.#spent, part);
+  }
+
+  /** Counts against the caps what earlier processes of the same run paid; `again` enters it, bit by bit. */
+  paidBefore(part: Readonly<Totals>): void {
+    add(this.#ahead, part);
+  }
+
+  /** Enters what one question took in an earlier process. */
+  again(role: Role, { costs, forfeited, retries }: Paid): void {
+    const entry = this.#entry(role);
+    for (const cost of costs) {
+      addLine(entry, { ...NO_LINE, ...cost, calls: 1, usd: cost.usd ?? null });
+      this.#enter(totalsOf(cost, 1));
+    }
+    for (const cost of forfeited) {
+      add(this.#unconfirmed, totalsOf(cost, 1));
+      this.#enter(totalsOf(cost, 1));
+    }
+    entry.retries += retries;
+  }
+
+  #enter(totals: Totals): void {
+    add(this.#spent, totals);
+    for (const key of ['calls', 'tokens', 'usd'] as const) {
+      this.#ahead[key] = Math.max(0, this.#ahead[key] - totals[key]);
+    }
   }
 
   /** One more attempt at a call. */
@@ -238,10 +275,15 @@ export class Ledger {
       const cap = this.caps[key];
       // Sums of dollars are rounded in the last digits of a double: a billionth is no overdraft.
       const slack = key === 'usd' ? 1e-12 : 0;
-      const sum = this.#spent[key] + this.#aside[key] + held[key] + most[key];
+      const sum = this.#gone(key) + this.#aside[key] + held[key] + most[key];
       if (cap !== undefined && sum > cap + slack) return key;
     }
     return undefined;
+  }
+
+  /** Spent, whether it has been entered or not. */
+  #gone(key: keyof Caps): number {
+    return this.#spent[key] + this.#ahead[key];
   }
 
   #refuse(role: Role, most: Totals): void {
@@ -251,11 +293,11 @@ export class Ledger {
       key === 'usd' ? `$${Number(amount.toPrecision(4))}` : `${formatCount(amount)} ${key}`;
     if (key === 'calls') {
       throw new BudgetError(
-        `budget.calls: ${formatCount(this.#spent.calls)} of ${formatCount(this.caps.calls!)} are spent, and the ${role} LM is to be asked ${formatCount(most.calls)} more; raise budget.calls`,
+        `budget.calls: ${formatCount(this.#gone('calls'))} of ${formatCount(this.caps.calls!)} are spent, and the ${role} LM is to be asked ${formatCount(most.calls)} more; raise budget.calls`,
       );
     }
     throw new BudgetError(
-      `budget.${key}: the next call of the ${role} LM may take up to ${show(most[key])} and ${show(this.#spent[key])} of ${show(this.caps[key]!)} are spent; raise budget.${key}`,
+      `budget.${key}: the next call of the ${role} LM may take up to ${show(most[key])} and ${show(this.#gone(key))} of ${show(this.caps[key]!)} are spent; raise budget.${key}`,
     );
   }
 }

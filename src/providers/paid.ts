@@ -1,29 +1,47 @@
-/** What one question takes, call by call, and entering it once more where its outcome is recalled. */
-import type { Cost, Ledger, Reservation, Role } from './ledger.ts';
-import type { Paid } from './response-cache.ts';
+/** What one question takes, call by call. */
+import type { Cost, Ledger, Paid, Reservation } from './ledger.ts';
+import type { Outcomes } from './response-cache.ts';
 
 /** The part of a ledger that calls need. */
-export type CallLedger = Pick<Ledger, 'reserve' | 'retried' | 'cached'>;
+export type CallLedger = Pick<Ledger, 'caps' | 'reserve' | 'again' | 'retried' | 'cached'>;
 
-/** The same ledger, which also tells what went through it. */
-export function tapped(ledger: CallLedger): CallLedger & { readonly paid: Paid } {
+/** A ledger that also tells what went through it for one question. */
+export interface TappedLedger extends CallLedger {
+  /** What the question took; whoever asks keeps it. */
+  take(): Paid;
+}
+
+/** Calls that count are announced to `outcomes`, so that they do even where their process dies. */
+export function tapped(ledger: CallLedger, outcomes: Outcomes | undefined): TappedLedger {
   const costs: Cost[] = [];
   const forfeited: Cost[] = [];
+  const sent: (() => void)[] = [];
   let retries = 0;
+  const { caps } = ledger;
+  const counts = ({ usd = 0 }: Cost) =>
+    usd > 0 || caps.calls !== undefined || caps.tokens !== undefined;
   return {
-    get paid() {
+    caps,
+    take() {
+      for (const settled of sent.splice(0)) settled();
       return { costs, forfeited, retries };
     },
     async reserve(role, most, signal): Promise<Reservation> {
       const held = await ledger.reserve(role, most, signal);
+      const settled = (counts(most) && outcomes?.sending(most)) || (() => {});
       return {
         settle(cost) {
           costs.push(cost);
+          sent.push(settled);
           held.settle(cost);
         },
-        release: () => held.release(),
+        release() {
+          settled();
+          held.release();
+        },
         forfeit() {
           forfeited.push(most);
+          sent.push(settled);
           held.forfeit();
         },
       };
@@ -32,16 +50,7 @@ export function tapped(ledger: CallLedger): CallLedger & { readonly paid: Paid }
       retries++;
       ledger.retried(role);
     },
+    again: (role, paid) => ledger.again(role, paid),
     cached: (role) => ledger.cached(role),
   };
-}
-
-/** Enters what an earlier part of the run paid. */
-export async function payAgain(
-  { ledger, role }: { readonly ledger: CallLedger; readonly role: Role },
-  { costs, forfeited, retries }: Paid,
-): Promise<void> {
-  for (const cost of costs) (await ledger.reserve(role, cost)).settle(cost);
-  for (const cost of forfeited) (await ledger.reserve(role, cost)).forfeit();
-  for (let i = 0; i < retries; i++) ledger.retried(role);
 }

@@ -4,7 +4,7 @@
  * the runs' affair; here is the interface, the key, and a store in memory.
  */
 import { sha256Json } from '../util/hash.ts';
-import type { Cost } from './ledger.ts';
+import type { Cost, Paid } from './ledger.ts';
 import type { Completion, TextRequest } from './text-model.ts';
 
 export interface ResponseCache {
@@ -19,20 +19,17 @@ export type Outcome = Paid &
     | { readonly failure: { readonly kind: string; readonly message: string } }
   );
 
-export interface Paid {
-  /** Of the calls that were answered. */
-  readonly costs: readonly Cost[];
-  /** Of calls that may have been paid without an answer. */
-  readonly forfeited: readonly Cost[];
-  readonly retries: number;
-}
-
 /**
  * Outcomes of an earlier part of the same run, in the order in which each question was asked. Unlike
  * what lies in a cache they count as they did then.
  */
 export interface Outcomes {
   recall(key: string): Outcome | undefined;
+  /**
+   * A call is about to be sent that may cost so much. What is returned is called once that is settled: it
+   * cost nothing, or the outcome that is kept next has it. A process that ends before leaves it open.
+   */
+  sending(most: Cost): () => void;
   keep(outcomes: readonly (readonly [key: string, outcome: Outcome])[]): void;
 }
 

@@ -6,6 +6,7 @@ import type { Precision } from '../models/prepared-weights.ts';
 import type {
   LedgerLine,
   Outcomes,
+  Paid,
   ResponseCache,
   Role,
   TextModel,
@@ -82,6 +83,10 @@ export interface Bench {
   readonly spent?: Totals;
   /** Counts against the caps what an earlier process spent under them, where there are such. */
   spentBefore?(part: Totals): void;
+  /** Counts against them what this run has paid in earlier processes, some of which is entered as it is recalled. */
+  paidBefore?(part: Totals): void;
+  /** Enters what a question took that this process need not ask again. */
+  payAgain?(role: Role, paid: Paid): void;
   /** Puts a part of the budget aside until the returned function is called, where there is such a budget. */
   putAside?(part: Totals): () => void;
   /** Makes what a precision needs and every later run finds made. */

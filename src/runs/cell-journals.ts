@@ -4,7 +4,7 @@
  * cell's journal as one that cost nothing.
  */
 import type { Recorder } from '../environment/index.ts';
-import type { Completion, Outcome, Outcomes, ResponseCache } from '../providers/index.ts';
+import type { Completion, Cost, Outcome, Outcomes, ResponseCache } from '../providers/index.ts';
 import { type Journal, type JournalSource, outcomesIn } from './journal.ts';
 
 /** What runs for weeks must not grow without end. */
@@ -38,6 +38,10 @@ export class CellJournals implements Recorder, Outcomes {
     const outcome = { answer: { ...answer, isCached: true }, costs: [], forfeited: [], retries: 0 };
     this.current?.keep([[key, outcome]]);
     return outcome;
+  }
+
+  sending(most: Cost): () => void {
+    return this.current?.sending(most) ?? (() => {});
   }
 
   keep(outcomes: readonly (readonly [key: string, outcome: Outcome])[]): void {

@@ -22,6 +22,7 @@ import { earlierCells, type StoredPlan } from './earlier-cells.ts';
 import { cellEvent, countOf, type Grid, keyOf } from './grid.ts';
 import { runCell } from './grid-cell.ts';
 import { testTexts } from './grid-test.ts';
+import { paidIn, sumOf, unconfirmedIn } from './journal.ts';
 import { totalsOf } from './ledger.ts';
 import { nameOf } from './model-reference.ts';
 import { openBench } from './open-bench.ts';
@@ -248,17 +249,21 @@ async function runGrid(
   );
 }
 
-/** What this comparison's cells have cost; those that it took over were another's. */
+/** What this comparison's cells have cost at most; those that it took over were another's. */
 function paidFor({ store, id }: Pick<Grid, 'store' | 'id'>, cells: readonly StoredCell[]): Totals {
   const { started } = store.comparisons.list().find((one) => one.id === id)!;
   const sum = { calls: 0, tokens: 0, usd: 0 };
-  for (const { run, outcome } of cells) {
+  for (const { run, outcome, state } of cells) {
+    // What a cell in hand has paid enters again as its journal is read.
+    if (run === undefined || state === 'running' || store.getRun(run).started < started) continue;
+    const source = { recordings: store.recordings, run };
     const ledger = outcome?.found.ledger;
-    if (!ledger || store.getRun(run!).started < started) continue;
-    const paid = totalsOf(ledger);
-    sum.calls += paid.calls;
-    sum.tokens += paid.tokens;
-    sum.usd += paid.usd;
+    const parts = ledger ? [totalsOf(ledger), sumOf(unconfirmedIn(source))] : [paidIn(source)];
+    for (const part of parts) {
+      sum.calls += part.calls;
+      sum.tokens += part.tokens;
+      sum.usd += part.usd;
+    }
   }
   return sum;
 }

@@ -79,6 +79,7 @@ async function searchCell(
   const before = bench.ledger;
   bench.forget?.();
   journals.current = journal;
+  bench.paidBefore?.(journal.paid);
   let release = () => {};
   try {
     emit(startEvent(runId, bench, { method, config: loaded.config }));

@@ -8,9 +8,10 @@
  * computing outside of the environment (a policy's own sampling, gradients). It is done again, or
  * skipped where a method hands in its state.
  */
+import { randomUUID } from 'node:crypto';
 import type { Recorder } from '../environment/index.ts';
 import { TimeOverError } from '../methods/index.ts';
-import type { Outcome, Outcomes } from '../providers/index.ts';
+import type { Cost, Outcome, Outcomes, Role, Totals } from '../providers/index.ts';
 import { floatsOf, type JournalRow, type RecordingTable } from './recording-table.ts';
 
 /** Where a journal is read from. */
@@ -48,9 +49,15 @@ export class Journal implements Recorder, Outcomes {
     this.source = source;
     if (!source) return;
     for (const { seq, key } of source.recordings.journalKeys(source.run)) {
+      if (key.startsWith(SENT) || key.startsWith(SETTLED)) continue;
       if (key === CLOCK) this.readings.push({ seq, values: doublesOf(this.data(seq)) });
       else if (!key.startsWith(STEP)) this.ahead.set(key, [...(this.ahead.get(key) ?? []), seq]);
     }
+  }
+
+  /** What earlier processes paid at most for models that answer in text. */
+  get paid(): Totals {
+    return this.source ? paidIn(this.source) : NOTHING;
   }
 
   /** True while there are answers that were not asked for yet. */
@@ -76,11 +83,26 @@ export class Journal implements Recorder, Outcomes {
     }
   }
 
+  /** Outcomes of questions that a restored state has seen, with the role that asked. */
+  *knownOutcomes(): Iterable<readonly [role: Role, outcome: Outcome]> {
+    for (const { seq, key } of this.seen) {
+      if (!key.startsWith(TEXT)) continue;
+      yield [key.slice(TEXT.length).split(' ', 1)[0] as Role, parsed<Outcome>(this.data(seq))];
+    }
+  }
+
   recall(key: string): Outcome | undefined {
     const known = this.recall1(TEXT + key);
-    if (known) return JSON.parse(Buffer.from(known).toString()) as Outcome;
+    if (known) return parsed<Outcome>(known);
     this.refuseAfterStop();
     return undefined;
+  }
+
+  sending(most: Cost): () => void {
+    const id = randomUUID();
+    this.record(SENT + id, jsonBytes(most));
+    this.flush();
+    return () => this.record(SETTLED + id, new Uint8Array(0));
   }
 
   keep(outcomes: readonly (readonly [key: string, outcome: Outcome])[]): void {
@@ -92,7 +114,7 @@ export class Journal implements Recorder, Outcomes {
   /** A decision that hangs on time or on this machine: made once a run. */
   value<T>(name: string, decide: () => T): T {
     const known = this.recall1(`value ${name}`);
-    if (known) return JSON.parse(Buffer.from(known).toString()) as T;
+    if (known) return parsed<T>(known);
     const value = decide();
     this.record(`value ${name}`, jsonBytes(value));
     return value;
@@ -208,18 +230,56 @@ export const stepKey = (step: number): string => `${STEP}${step}`;
 export function* outcomesIn({ recordings, run }: JournalSource): Iterable<[string, Outcome]> {
   for (const { seq, key } of recordings.journalKeys(run)) {
     if (!key.startsWith(TEXT)) continue;
-    const data = Buffer.from(recordings.journalData(run, seq)).toString();
-    yield [key.slice(TEXT.length), JSON.parse(data) as Outcome];
+    yield [key.slice(TEXT.length), parsed<Outcome>(recordings.journalData(run, seq))];
   }
 }
 
+/** What a run has paid at most: for answers, for calls without one, for those whose process ended before it knew. */
+export function paidIn(source: JournalSource): Totals {
+  return sumOf([...answeredIn(source), ...unconfirmedIn(source)]);
+}
+
+/** What calls may have cost that have no answer. */
+export function* unconfirmedIn(source: JournalSource): Iterable<Cost> {
+  for (const [, { forfeited }] of outcomesIn(source)) yield* forfeited;
+  const { recordings, run } = source;
+  const open = new Map<string, number>();
+  for (const { seq, key } of recordings.journalKeys(run)) {
+    if (key.startsWith(SENT)) open.set(key.slice(SENT.length), seq);
+    else if (key.startsWith(SETTLED)) open.delete(key.slice(SETTLED.length));
+  }
+  for (const seq of open.values()) yield parsed<Cost>(recordings.journalData(run, seq));
+}
+
+function* answeredIn(source: JournalSource): Iterable<Cost> {
+  for (const [, { costs }] of outcomesIn(source)) yield* costs;
+}
+
+const NOTHING: Totals = { calls: 0, tokens: 0, usd: 0 };
+
+export function sumOf(costs: Iterable<Cost>): Totals {
+  const sum = { ...NOTHING };
+  for (const { inputTokens, outputTokens, usd = 0 } of costs) {
+    sum.calls++;
+    sum.tokens += inputTokens + outputTokens;
+    sum.usd += usd;
+  }
+  return sum;
+}
+
 const TEXT = 'text ';
+const SENT = 'sent ';
+const SETTLED = 'settled ';
 const STEP = 'step ';
 const CLOCK = 'clock';
 const STOPPED = 'stopped';
 
 function jsonBytes(value: unknown): Uint8Array {
   return Buffer.from(JSON.stringify(value));
+}
+
+function parsed<T>(bytes: Uint8Array): T {
+  return JSON.parse(Buffer.from(bytes).toString()) as T;
 }
 
 function doublesOf(bytes: Uint8Array): Float64Array {

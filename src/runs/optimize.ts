@@ -69,6 +69,7 @@ export async function optimize(
       openText: options.openText,
       journal,
     });
+    bench.paidBefore?.(journal.paid);
     const ends = performance.now() + 1000 * (options.totalSeconds ?? Number.POSITIVE_INFINITY);
     checkRoom(bench, [methodOptions]);
     await refuseUnserved(bench, [method]);

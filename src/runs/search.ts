@@ -121,6 +121,7 @@ export async function search(options: SearchOptions): Promise<Found> {
       if (!kept) return undefined;
       const state = kept.state as SearchState;
       recording!.goOnAfter(kept, began);
+      for (const [role, outcome] of journal!.knownOutcomes()) bench.payAgain?.(role, outcome);
       isRestored = true;
       for (const each of environments) each.knowRecorded?.();
       drawing.goOn(state.rng);

@@ -10,7 +10,14 @@ import type { LanguageModel } from '../models/language-model.ts';
 import { DEFAULT_MODEL } from '../models/model-registry.ts';
 import type { Precision } from '../models/prepared-weights.ts';
 import { describeTask, FluencyMeter, fluencyCharge, policyContextTokens } from '../policy/index.ts';
-import { isFailure, type LedgerLine, type TextModel, type Totals } from '../providers/index.ts';
+import {
+  isFailure,
+  type LedgerLine,
+  type Paid,
+  type Role,
+  type TextModel,
+  type Totals,
+} from '../providers/index.ts';
 import { excerpt } from '../tasks/excerpt.ts';
 import {
   type AnswerReward,
@@ -136,6 +143,14 @@ export class TextBench implements Bench {
 
   spentBefore(part: Totals): void {
     this.shared.models.ledger.spentBefore(part);
+  }
+
+  paidBefore(part: Totals): void {
+    this.shared.models.ledger.paidBefore(part);
+  }
+
+  payAgain(role: Role, paid: Paid): void {
+    this.shared.models.ledger.again(role, paid);
   }
 
   putAside(part: Totals): () => void {
