@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { branchRun } from '../src/runs/branch.ts';
 import { compare } from '../src/runs/compare.ts';
 import { planOf } from '../src/runs/compare-plan.ts';
 import { loadConfig } from '../src/runs/config.ts';
@@ -200,6 +201,20 @@ describe('a run that goes on', () => {
     expect(asked().length).toBeGreaterThan(45);
     expect(asked().length).toBeLessThanOrEqual(60);
   }, 60_000);
+
+  it('asks nothing again where a cap was met before the first step and is raised', async () => {
+    const method = { name: 'manual', prompts: ['Think.'] };
+    const loaded = await load({ method, budget: { calls: 50 } });
+    await expect(optimize(loaded, { store })).rejects.toThrow(
+      /50 of 50 are spent.*raise budget.calls; "whetstone runs branch \S+ --set budget.calls=…" goes on/,
+    );
+    expect(asked().length).toBe(50);
+    const branch = branchRun(store, 'last', { set: ['budget.calls=5000'] });
+    const result = await resumeRun(branch.id, { store });
+    const different = new Set(asked().map(({ messages }) => JSON.stringify(messages)));
+    expect(asked().length).toBe(different.size);
+    expect(result.ledger!.calls).toBe(different.size);
+  });
 
   it('has the answers that were under way when it was stopped', async () => {
     script = async (asked) => {

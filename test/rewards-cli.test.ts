@@ -184,6 +184,41 @@ describe('a composed reward of answers in text', () => {
     expect(lines.at(-1)).toMatchObject({ kind: 'error' });
   });
 
+  it('tries a function on gold answers before anything is asked', async () => {
+    await writeFile(join(folder, 'own.mjs'), "export default () => { throw new Error('never'); };");
+    await writeConfig({}, { metric: { name: 'function', path: 'own.mjs' } });
+    const { code, err } = await whetstone('optimize');
+    expect({ code, err }).toMatchObject({ code: 2, err: expect.stringContaining('threw: never') });
+    expect(server.asked.length).toBe(sent);
+  });
+
+  it.each([
+    ['settles never', 'new Promise(() => {})', /a promise that nothing will settle/],
+    [
+      'throws later',
+      "(setTimeout(() => { throw new Error('too late'); }), new Promise((r) => setTimeout(r, 500, 1)))",
+      /threw outside of what the run waits for: too late/,
+    ],
+    [
+      'rejects aside',
+      "(Promise.reject(new Error('astray')), new Promise((r) => setTimeout(r, 500, 1)))",
+      /threw outside of what the run waits for: astray/,
+    ],
+  ])('says what is amiss with a function that %s', async (_, body, message) => {
+    await writeFile(join(folder, 'own.mjs'), `export default () => ${body};`);
+    await writeConfig({}, { metric: { name: 'function', path: 'own.mjs' } });
+    const { code, lines, err } = await whetstone('optimize');
+    expect({ code, err }).toMatchObject({ code: 1, err: expect.stringMatching(message) });
+    expect(err.trim().split('\n')).toHaveLength(1);
+    expect(lines.at(-1)).toMatchObject({ kind: 'error' });
+  });
+
+  it('is planned under the limits that the run has', async () => {
+    await writeConfig({ budget: { evaluations: 5 } });
+    const { code, err } = await whetstone('optimize', '--dry-run');
+    expect({ code, err }).toMatchObject({ code: 2, err: expect.stringContaining('too few') });
+  });
+
   it('takes the price of fluency beside it, told by a local policy LM', async () => {
     const { model } = await writeTinyTask(join(folder, 'tiny'));
     await writeConfig({ policyLm: model, fluency: { weight: 0.01 }, reward: { format: FORMAT } });

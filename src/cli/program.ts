@@ -36,6 +36,7 @@ export async function runCli(argv: readonly string[]): Promise<never> {
   const session = openSession({ isJson: wantsJson(argv) });
   let code = 0;
   const program = createProgram();
+  endOnStrays((error) => session.end(session.fail(...describeFailure(error, ''))));
   try {
     if (argv.length <= 2) program.outputHelp();
     else await program.parseAsync([...argv]);
@@ -46,6 +47,23 @@ export async function runCli(argv: readonly string[]): Promise<never> {
     else code = session.fail(...describeFailure(error, helpOf(program, argv)));
   }
   return session.end(code);
+}
+
+/** What happens outside of the command's own promise: nearly always in a metric of one's own. */
+function endOnStrays(end: (error: Error) => Promise<never>): void {
+  const onStray = (error: unknown) => {
+    const message = error instanceof Error ? error.message : String(error);
+    const sentence = `something threw outside of what the run waits for: ${message}; a metric of your own must await all that it begins`;
+    void end(new WhetstoneError(sentence, { cause: error }));
+  };
+  process.on('uncaughtException', onStray);
+  process.on('unhandledRejection', onStray);
+  // Nothing is left to do, and the command is not done.
+  process.on('beforeExit', () => {
+    const sentence =
+      'the run waits for a promise that nothing will settle, nearly always of a metric of your own; let it resolve or reject';
+    void end(new WhetstoneError(sentence));
+  });
 }
 
 function createProgram(): Command {

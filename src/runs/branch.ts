@@ -87,6 +87,8 @@ interface Start {
   readonly fromState: boolean;
   readonly eventSeq: number;
   readonly journalSeq: number;
+  /** Of the journal, the answers in text alone: decisions are taken anew. */
+  readonly answersAlone?: boolean;
 }
 
 const ANEW: Start = { step: 0, fromState: false, eventSeq: 0, journalSeq: 0 };
@@ -139,10 +141,13 @@ function endOf(store: RunStore, { id }: StoredRun, step: number | undefined): St
   const last = store.lastEvent(id, 'step')?.event;
   const lastStep = last?.kind === 'step' ? last.step : 0;
   const at = step ?? lastStep;
+  // A run that met a limit before its first step has paid for answers all the same.
+  if (at === 0)
+    return { ...ANEW, journalSeq: store.recordings.lastJournalSeq(id), answersAlone: true };
   const eventSeq = at > lastStep ? undefined : store.seqOfStep(id, at);
   const journalSeq = store.recordings.journalSeq(id, stepKey(at));
   if (eventSeq === undefined || journalSeq === undefined) {
-    if (lastStep === 0) throw new ConfigError(`run ${id}: it has made no step yet; begin anew, by --step 0`); // biome-ignore format: one sentence
+    if (lastStep === 0) throw new ConfigError(`--step ${at}: run ${id} has made no step yet; leave --step out`); // biome-ignore format: one sentence
     throw new ConfigError(`--step ${at}: run ${id} has the steps 1 to ${lastStep}`);
   }
   return { step: at, fromState: false, eventSeq, journalSeq };

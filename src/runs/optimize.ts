@@ -4,7 +4,7 @@
  * split is opened once, at the end.
  */
 import { checkTask } from '../environment/index.ts';
-import { isAbort, PauseError } from '../errors.ts';
+import { BudgetError, isAbort, PauseError } from '../errors.ts';
 import { humanCandidates } from '../methods/index.ts';
 import type { Precision } from '../models/prepared-weights.ts';
 import { beginRun, hashesOf, refuseChanged, startEvent } from './begin-run.ts';
@@ -108,11 +108,26 @@ export async function optimize(
     return result;
   } catch (error) {
     endBadly(recording, error);
-    throw error;
+    throw goneOnWith(error, recording.runId, options);
   } finally {
     signal?.removeEventListener('abort', onAbort);
     await bench?.close();
   }
+}
+
+/** A cap that was met says how to go on without paying again. */
+function goneOnWith(
+  error: unknown,
+  run: string | undefined,
+  { methods, openText }: OptimizeOptions,
+): unknown {
+  if (!(error instanceof BudgetError) || run === undefined || methods || openText) return error;
+  const key = /raise (budget\.(?:calls|tokens|usd))/.exec(error.message);
+  if (!key) return error;
+  const command = `whetstone runs branch ${run} --set ${key[1]}=…`;
+  return new BudgetError(`${error.message}; "${command}" goes on with the answers that are paid`, {
+    cause: error,
+  });
 }
 
 /** Records how a run ended without a result; where even that fails, the first error is the one to tell. */

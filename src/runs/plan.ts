@@ -27,7 +27,7 @@ import { type ChoiceLimits, choiceLimits } from './bench.ts';
 import { callsAfterSearch } from './caps.ts';
 import { type Plan, taskOf } from './compare-plan.ts';
 import type { LoadedConfig } from './config.ts';
-import { methodOf, type OwnMethods } from './configured-method.ts';
+import { methodOf, type OwnMethods, refuseSmallBudget } from './configured-method.ts';
 import { type ModelReference, nameOf } from './model-reference.ts';
 import { isAskedInText } from './open-bench.ts';
 import { refuseMisfit, rewardMetrics } from './reward.ts';
@@ -80,6 +80,7 @@ const API_SECONDS = 1;
 export async function planRun(loaded: LoadedConfig, own: OwnMethods = {}): Promise<CallPlan> {
   const { method, methodOptions } = methodOf(loaded.config, own);
   const planned = await begin(loaded);
+  refuseSmallBudget([{ method, options: methodOptions }], loaded.config, planned.task);
   return capped(total(planned, [askedBy(planned, method, methodOptions)], 1), loaded);
 }
 
@@ -90,6 +91,7 @@ export async function planComparison({ loaded, methods, repetitions }: Plan): Pr
     const some = repetitions.filter((repetition) => repetition.split === split);
     const task = taskOf(loaded, some[0]!);
     const planned = await begin({ ...loaded, config: { ...loaded.config, task } });
+    refuseSmallBudget(methods, loaded.config, planned.task);
     const asked = methods.map(({ method, options }) => askedBy(planned, method, options));
     plans.push(total(planned, asked, some.length));
   }

@@ -185,6 +185,9 @@ export function readRequest(database: Database, run: string): RunRequest | undef
   return (row as { request: RunRequest | null } | undefined)?.request ?? undefined;
 }
 
+/** Rows of a journal that hold what models answered in text, and what was sent for it. */
+const ANSWERS = "AND (key LIKE 'text %' OR key LIKE 'sent %' OR key LIKE 'settled %')";
+
 /** A run that begins with what another one had: its events, its journal and its states up to there. */
 export function copy(
   database: Database,
@@ -196,10 +199,12 @@ export function copy(
       readonly eventSeq: number;
       readonly journalSeq: number;
       readonly step: number;
+      readonly answersAlone?: boolean;
     };
   },
 ): void {
   const { from, id, upTo } = c;
+  const which = upTo.answersAlone ? ANSWERS : '';
   insertRun(database, id, c.run, 'paused');
   database
     .prepare(
@@ -210,7 +215,9 @@ export function copy(
     .run(id, id, from, upTo.eventSeq);
   copySeries(database, from, id, upTo.eventSeq);
   database
-    .prepare('INSERT INTO journal SELECT ?, seq, key, data FROM journal WHERE run = ? AND seq <= ?')
+    .prepare(
+      `INSERT INTO journal SELECT ?, seq, key, data FROM journal WHERE run = ? AND seq <= ? ${which}`,
+    )
     .run(id, from, upTo.journalSeq);
   database
     .prepare(

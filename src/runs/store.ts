@@ -124,7 +124,7 @@ export interface RunStore {
   copyRun(
     from: string,
     run: NewRun,
-    upTo: { eventSeq: number; journalSeq: number; step: number },
+    upTo: { eventSeq: number; journalSeq: number; step: number; answersAlone?: boolean },
   ): string;
   /** Deletes a run's rows. @throws StoreError while a process writes it */
   deleteRun(run: string): void;

@@ -312,7 +312,7 @@ async function openJudges(
   const opened = new Map<string, Promise<Metric>>();
   const open = (config: MetricConfig) => {
     const key = JSON.stringify(typeof config === 'string' ? { name: config } : config);
-    const metric = opened.get(key) ?? openMetric(config, opening);
+    const metric = opened.get(key) ?? openMetric(config, opening).then((one) => tried(one, task));
     opened.set(key, metric);
     return metric;
   };
@@ -329,6 +329,17 @@ async function openJudges(
     promptTokens: await promptTokensOf(options, opening),
   });
   return { metric, composed };
+}
+
+/**
+ * A metric that has judged gold answers, if it is a function: one that can judge nothing would be noticed
+ * after a whole batch was paid. @throws ConfigError as it does for ten answers in a row
+ */
+async function tried(metric: Metric, { train }: TextTask): Promise<Metric> {
+  if (metric.name !== 'function') return metric;
+  const some = train.slice(0, 10);
+  await metric.score(some.map(({ input, golds }) => ({ input, golds, output: golds[0]! })));
+  return metric;
 }
 
 /** Counts a prompt's tokens, where they have a price, as the task LM in this process reads them. */

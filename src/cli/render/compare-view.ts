@@ -22,7 +22,7 @@ import {
 import { pad, truncate, visible } from '../../util/text.ts';
 import { bar, sparkline } from './chart.ts';
 import { createProgressMeter } from './progress-line.ts';
-import { quote } from './run-view.ts';
+import { hasBest, quote } from './run-view.ts';
 import type { Style } from './style.ts';
 import { renderTable } from './table.ts';
 
@@ -159,9 +159,6 @@ function stepLines(step: StepEvent, s: State, columns: number, style: Style): st
     `  reward ${pad(formatNumber(step.reward), 7)} ${style.green(trend)}${best}`,
   ];
 }
-
-/** False while texts were tried on some of the examples only. */
-const hasBest = ({ episode, bestPrompt }: StepEvent) => !episode || bestPrompt !== '';
 
 function placeOf({ method, seed, split }: CellEvent): string {
   return `${method}, ${split === undefined ? '' : `split ${visible(split)}, `}seed ${seed}`;

@@ -252,7 +252,12 @@ function rewardLine(
   return `${pad(formatNumber(step.reward), 7)} ${style.green(trend)}${style.dim(entropy)}`;
 }
 
+/** False while texts were tried on some of the examples only. */
+export const hasBest = ({ episode, bestPrompt }: StepEvent): boolean =>
+  !episode || bestPrompt !== '';
+
 function bestLine(step: StepEvent, columns: number, style: Style): string {
+  if (!hasBest(step)) return style.dim('none was tried on all examples yet');
   const shown = truncate(quote(step.bestPrompt), Math.max(16, columns - 32));
   return `${style.bold(shown)}  ${style.dim('reward')} ${formatNumber(step.bestReward)}`;
 }
@@ -290,7 +295,10 @@ function episodeLines(
 function stepSentence(step: StepEvent): string {
   const left = step.secondsLeft === undefined ? '' : `, ${formatSeconds(step.secondsLeft)} left`;
   const entropy = step.entropy === undefined ? '' : `, entropy ${formatNumber(step.entropy)}`;
-  return `step ${formatCount(step.step)}: reward ${formatNumber(step.reward)}${entropy}, best ${formatNumber(step.bestReward)} by ${quote(step.bestPrompt)}, ${formatNumber(step.promptsPerSecond)} prompts/s, ${formatCount(step.evaluations)} evaluations${left}`;
+  const best = hasBest(step)
+    ? `, best ${formatNumber(step.bestReward)} by ${quote(step.bestPrompt)}`
+    : '';
+  return `step ${formatCount(step.step)}: reward ${formatNumber(step.reward)}${entropy}${best}, ${formatNumber(step.promptsPerSecond)} prompts/s, ${formatCount(step.evaluations)} evaluations${left}`;
 }
 
 function percent(share: number): string {
