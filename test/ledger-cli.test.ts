@@ -210,7 +210,7 @@ describe('the plan of a run', () => {
     '%s has one on an open task LM, in all its fields',
     async (name) => {
       const { load } = await writeTinyTask(folder);
-      const plan = await planRun(load(`method={ name: ${name} }`));
+      const plan = await planRun(load(`method={ name: ${name} }`, 'budget.evaluations=2000'));
       expect(Object.keys(plan)).toEqual(FIELDS);
       expect(plan.byRole.task!.calls).toBeGreaterThan(400);
       expect(plan.tokens).toBeGreaterThan(plan.calls);

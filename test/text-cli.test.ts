@@ -101,7 +101,8 @@ describe('optimize', () => {
     expect(plan.tokens).toBeGreaterThan(plan.calls);
     expect(plan.minutes).toBeGreaterThan(0);
     expect(asked()).toHaveLength(0);
-    const people = await whetstone('compare', '--dry-run', '--methods', 'manual,random');
+    const enough = ['--set', 'budget.evaluations=1000'];
+    const people = await whetstone('compare', '--dry-run', '--methods', 'manual,random', ...enough);
     expect(people.out).toMatch(/^task .*\d/m);
     expect(asked()).toHaveLength(0);
   });
