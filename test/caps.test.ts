@@ -170,6 +170,16 @@ describe('a comparison that goes on', () => {
   });
 });
 
+it('a run with many empty answers ends with a result, though later they are asked for by themselves', async () => {
+  script = (asked) => {
+    const isEmpty = /[37]$/.test(asked.messages.at(-1)!.content);
+    return isEmpty ? { text: '', output: 8 } : answer(asked);
+  };
+  const loaded = await load({ method: { name: 'manual', prompts: ['Think.', 'Count.'] } });
+  const result = await optimize(loaded, { store });
+  expect(result.train.failed).toBeGreaterThan(0);
+});
+
 describe('a run that goes on', () => {
   const slowly = async (asked: Asked): Promise<Reply> => {
     await sleep(100);

@@ -27,6 +27,8 @@ export interface ApiLm {
   readonly outcomes?: Outcomes | undefined;
   /** Questions that are being asked, so that batches side by side pay for each once. */
   readonly asking: Map<string, Promise<Completion>>;
+  /** Questions that have failed: asked again, they say nothing new of the model by failing again. */
+  readonly failed: Set<string>;
 }
 
 /** Answers in the order of the requests; throws as `TextModel.complete` does. */
@@ -111,7 +113,7 @@ class Batch {
       try {
         this.#place(await this.#answer(question), question.places);
       } catch (error) {
-        if (error instanceof CallFailure) this.#fail(error, question.places);
+        if (error instanceof CallFailure) this.#fail(error, question);
         else this.#finish(error instanceof Hopeless ? error.error : (error as Error));
       }
     }
@@ -169,9 +171,12 @@ class Batch {
     this.#progress(places.length);
   }
 
-  #fail({ error, kind }: CallFailure, places: readonly number[]): void {
+  #fail({ error, kind }: CallFailure, { key, places }: Question): void {
     for (const at of places) this.answers[at] = { error };
     this.#progress(places.length);
+    const { failed } = this.#lm;
+    if (failed.has(key)) return;
+    failed.add(key);
     if (kind === 'long' || ++this.#failuresInARow < FAILURES_IN_A_ROW) return;
     const row = `${this.#failuresInARow} requests in a row failed`;
     this.#finish(new NetworkError(`${error.message} (${row})`));

@@ -84,6 +84,7 @@ export function openTextModel(
     outcomes: options.outcomes,
     key: keyOf(name, { model, provider, baseUrl }),
     asking: new Map(),
+    failed: new Set(),
   };
   return {
     name,
