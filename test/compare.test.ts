@@ -309,6 +309,19 @@ it('records a cell that fails and goes on with the rest', async () => {
   expect(ran((await whetstone(...args, '--retry-failed')).out)).toHaveLength(2);
 });
 
+it('does a cell anew whose run was deleted', async () => {
+  await configure({});
+  const args = ['compare', 'w.yaml', '--json', '--methods', 'manual,random', '--seeds', '1'];
+  const first = events((await whetstone(...args)).out).at(-1);
+  const { run } = events((await whetstone('runs', 'show', 'last', '--json')).out).at(-1);
+  expect((await whetstone('runs', 'delete', run.id, '--yes')).code).toBe(0);
+  const { code, out } = await whetstone(...args);
+  expect(code).toBe(0);
+  expect(ran(out)).toHaveLength(1);
+  const means = ({ rows }: typeof first) => rows.map(({ test }: { test: object }) => test);
+  expect(means(events(out).at(-1))).toEqual(means(first));
+});
+
 it('takes splits for {split}, each a repetition with test examples of its own', async () => {
   for (const [i, split] of ['a', 'b'].entries()) {
     await mkdir(join(folder, split));

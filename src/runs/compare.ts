@@ -214,8 +214,9 @@ async function runGrid(
   { retryFailed }: CompareOptions,
 ): Promise<StoredCell[]> {
   const stored = parts.store.comparisons.cells(parts.id);
-  const known = stored.filter(
-    ({ state }) => state !== 'running' && !(retryFailed && state === 'failed'),
+  // A cell whose run was deleted is done anew.
+  const known = stored.filter(({ state, run }) =>
+    state === 'failed' ? !retryFailed : state !== 'running' && run !== undefined,
   );
   const { recordings } = parts.store;
   for (const { run } of stored) if (run) parts.journals.paidIn({ recordings, run });
