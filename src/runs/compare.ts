@@ -22,7 +22,7 @@ import { earlierCells, type StoredPlan } from './earlier-cells.ts';
 import { cellEvent, countOf, type Grid, keyOf } from './grid.ts';
 import { runCell } from './grid-cell.ts';
 import { testTexts } from './grid-test.ts';
-import { paidIn, sumOf, unconfirmedIn } from './journal.ts';
+import { paidIn, unconfirmedIn } from './journal.ts';
 import { totalsOf } from './ledger.ts';
 import { nameOf } from './model-reference.ts';
 import { openBench } from './open-bench.ts';
@@ -220,7 +220,7 @@ async function runGrid(
   );
   const { recordings } = parts.store;
   for (const { run } of stored) if (run) parts.journals.paidIn({ recordings, run });
-  parts.benches[0]!.spentBefore?.(paidFor(parts, stored));
+  for (const part of paidFor(parts, stored)) parts.benches[0]!.spentBefore?.(part);
   const cells = new Map(known.map((cell) => [keyOf(cell.method, cell.repetition), cell]));
   const grid: Grid = { ...parts, plan, cells };
   announce(grid, known);
@@ -251,22 +251,19 @@ async function runGrid(
 }
 
 /** What this comparison's cells have cost at most; those that it took over were another's. */
-function paidFor({ store, id }: Pick<Grid, 'store' | 'id'>, cells: readonly StoredCell[]): Totals {
+function* paidFor(
+  { store, id }: Pick<Grid, 'store' | 'id'>,
+  cells: readonly StoredCell[],
+): Iterable<Totals> {
   const { started } = store.comparisons.list().find((one) => one.id === id)!;
-  const sum = { calls: 0, tokens: 0, usd: 0 };
   for (const { run, outcome, state } of cells) {
     // What a cell in hand has paid enters again as its journal is read.
     if (run === undefined || state === 'running' || store.getRun(run).started < started) continue;
     const source = { recordings: store.recordings, run };
     const ledger = outcome?.found.ledger;
-    const parts = ledger ? [totalsOf(ledger), sumOf(unconfirmedIn(source))] : [paidIn(source)];
-    for (const part of parts) {
-      sum.calls += part.calls;
-      sum.tokens += part.tokens;
-      sum.usd += part.usd;
-    }
+    if (!ledger) yield paidIn(source);
+    else yield* [totalsOf(ledger), unconfirmedIn(source)];
   }
-  return sum;
 }
 
 function announce({ plan, benches, emit, id, ...grid }: Grid, known: readonly StoredCell[]): void {

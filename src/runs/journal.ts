@@ -12,7 +12,7 @@ import { randomUUID } from 'node:crypto';
 import type { Recorder } from '../environment/index.ts';
 import { TimeOverError } from '../methods/index.ts';
 import type { Cost, Outcome, Outcomes, Role, Totals } from '../providers/index.ts';
-import { floatsOf, type JournalRow, type RecordingTable } from './recording-table.ts';
+import { ANSWER_KEYS, floatsOf, type JournalRow, type RecordingTable } from './recording-table.ts';
 
 /** Where a journal is read from. */
 export interface JournalSource {
@@ -236,13 +236,18 @@ export function* outcomesIn({ recordings, run }: JournalSource): Iterable<[strin
 
 /** What a run has paid at most: for answers, for calls without one, for those whose process ended before it knew. */
 export function paidIn(source: JournalSource): Totals {
-  return sumOf([...answeredIn(source), ...unconfirmedIn(source)]);
+  const paid = [...outcomesIn(source)].flatMap(([, o]) => [...o.costs, ...o.forfeited]);
+  return sumOf([...paid, ...lostIn(source)]);
 }
 
-/** What calls may have cost that have no answer. */
-export function* unconfirmedIn(source: JournalSource): Iterable<Cost> {
-  for (const [, { forfeited }] of outcomesIn(source)) yield* forfeited;
-  const { recordings, run } = source;
+/** What the calls of a run may have cost that have no answer. */
+export function unconfirmedIn(source: JournalSource): Totals {
+  const forfeited = [...outcomesIn(source)].flatMap(([, o]) => o.forfeited);
+  return sumOf([...forfeited, ...lostIn(source)]);
+}
+
+/** What was sent, and whose process ended before it knew what became of it. */
+function* lostIn({ recordings, run }: JournalSource): Iterable<Cost> {
   const open = new Map<string, number>();
   for (const { seq, key } of recordings.journalKeys(run)) {
     if (key.startsWith(SENT)) open.set(key.slice(SENT.length), seq);
@@ -251,13 +256,9 @@ export function* unconfirmedIn(source: JournalSource): Iterable<Cost> {
   for (const seq of open.values()) yield parsed<Cost>(recordings.journalData(run, seq));
 }
 
-function* answeredIn(source: JournalSource): Iterable<Cost> {
-  for (const [, { costs }] of outcomesIn(source)) yield* costs;
-}
-
 const NOTHING: Totals = { calls: 0, tokens: 0, usd: 0 };
 
-export function sumOf(costs: Iterable<Cost>): Totals {
+function sumOf(costs: readonly Cost[]): Totals {
   const sum = { ...NOTHING };
   for (const { inputTokens, outputTokens, usd = 0 } of costs) {
     sum.calls++;
@@ -267,9 +268,7 @@ export function sumOf(costs: Iterable<Cost>): Totals {
   return sum;
 }
 
-const TEXT = 'text ';
-const SENT = 'sent ';
-const SETTLED = 'settled ';
+const [TEXT, SENT, SETTLED] = ANSWER_KEYS;
 const STEP = 'step ';
 const CLOCK = 'clock';
 const STOPPED = 'stopped';

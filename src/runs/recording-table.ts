@@ -7,6 +7,9 @@ import { deserialize, serialize } from 'node:v8';
 import { sha256 } from '../util/hash.ts';
 import type { Database } from './sqlite.ts';
 
+/** How keys begin of what models answered in text, of what was sent for it, and of what became of that. */
+export const ANSWER_KEYS = ['text ', 'sent ', 'settled '] as const;
+
 export interface JournalRow {
   /** What was asked. */
   readonly key: string;

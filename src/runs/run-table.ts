@@ -2,7 +2,7 @@
 import { hostname } from 'node:os';
 import { StoreError } from '../errors.ts';
 import type { RunEvent } from './events.ts';
-import { dropOrphans } from './recording-table.ts';
+import { ANSWER_KEYS, dropOrphans } from './recording-table.ts';
 import {
   type EventRow,
   isAbandoned,
@@ -186,7 +186,7 @@ export function readRequest(database: Database, run: string): RunRequest | undef
 }
 
 /** Rows of a journal that hold what models answered in text, and what was sent for it. */
-const ANSWERS = "AND (key LIKE 'text %' OR key LIKE 'sent %' OR key LIKE 'settled %')";
+const ANSWERS = `AND (${ANSWER_KEYS.map((key) => `key LIKE '${key}%'`).join(' OR ')})`;
 
 /** A run that begins with what another one had: its events, its journal and its states up to there. */
 export function copy(
