@@ -22,7 +22,7 @@ import {
 import { pad, truncate, visible } from '../../util/text.ts';
 import { bar, sparkline } from './chart.ts';
 import { createProgressMeter } from './progress-line.ts';
-import { hasBest, quote } from './run-view.ts';
+import { bestWords, hasBest, quote } from './run-view.ts';
 import type { Style } from './style.ts';
 import { renderTable } from './table.ts';
 
@@ -114,23 +114,34 @@ function gridLine(s: State, grid: ComparisonEvent, style: Style): string {
   return `  ${drawn} ${done} of ${total} cells${timeLeft(s, grid, ' · ')}`;
 }
 
-/** Time left by what each method's cells took so far; by the budget alone where none has run yet. */
+/**
+ * Time left by what each method's cells took so far. One of which none has run is taken for as long
+ * as the slowest of those that have, never for longer than its budget: a budget of evaluations is
+ * used up long before its minutes.
+ */
 function timeLeft(s: State, grid: ComparisonEvent, before = ', '): string {
+  const known = new Map(grid.methods.flatMap((name) => forecast(name, s)));
+  const slowest = known.size > 1 ? Math.max(...known.values()) : Infinity;
   let left = 0;
   for (const name of grid.methods) {
-    const cells = grid.repetitions.map((_, r) => s.cells.get(`${name} ${r}`));
-    const taken = cells.flatMap((cell) => cell?.seconds ?? []);
-    const { spent = 0, secondsLeft } = (s.current?.method === name && s.step) || {};
-    let each = grid.budgetSeconds;
-    if (taken.length > 0) each = taken.reduce((a, b) => a + b, 0) / taken.length;
-    else if (secondsLeft !== undefined && spent < 1) each = secondsLeft / (1 - spent);
-    for (const cell of cells) {
+    const each = known.get(name) ?? Math.min(grid.budgetSeconds, slowest);
+    for (const r of grid.repetitions.keys()) {
+      const cell = s.cells.get(`${name} ${r}`);
       if (!cell) left += each;
-      else if (cell.state === 'running') left += Math.min(each, secondsLeft ?? each);
+      else if (cell.state === 'running') left += Math.min(each, s.step?.secondsLeft ?? each);
     }
   }
   if (left < 0.5) return '';
   return `${before}about ${formatSeconds(left)} left`;
+}
+
+/** Seconds of one cell of a method: in the mean of those done, or as the one that runs is going. */
+function forecast(name: string, s: State): [string, number][] {
+  const mine = [...s.cells.values()].filter(({ method }) => method === name);
+  const taken = mine.flatMap(({ seconds }) => seconds ?? []);
+  if (taken.length > 0) return [[name, taken.reduce((a, b) => a + b, 0) / taken.length]];
+  const { spent = 0, secondsLeft } = (s.current?.method === name && s.step) || {};
+  return secondsLeft !== undefined && spent < 1 ? [[name, secondsLeft / (1 - spent)]] : [];
 }
 
 function methodLine(name: string, width: number, s: State, style: Style): string {
@@ -150,7 +161,8 @@ function methodLine(name: string, width: number, s: State, style: Style): string
 function stepLines(step: StepEvent, s: State, columns: number, style: Style): string[] {
   const left = step.secondsLeft === undefined ? '' : ` · ${formatSeconds(step.secondsLeft)} left`;
   const trend = sparkline(s.rewards, Math.max(8, Math.min(32, columns - 60)));
-  const shown = truncate(quote(step.bestPrompt), Math.max(16, columns - 32));
+  const shown =
+    step.bestPrompt === '' ? '' : truncate(quote(step.bestPrompt), Math.max(16, columns - 32));
   const best = hasBest(step)
     ? `  ${style.dim('best')} ${formatNumber(step.bestReward)} ${shown}`
     : '';
@@ -175,8 +187,7 @@ function cellSentence(cell: CellEvent, left: string): string {
 }
 
 function stepSentence(cell: CellEvent, step: StepEvent): string {
-  const best = `, best ${formatNumber(step.bestReward)} by ${quote(step.bestPrompt)}`;
-  return `${placeOf(cell)}: step ${formatCount(step.step)}, reward ${formatNumber(step.reward)}${hasBest(step) ? best : ''}`;
+  return `${placeOf(cell)}: step ${formatCount(step.step)}, reward ${formatNumber(step.reward)}${bestWords(step)}`;
 }
 
 /** The tables at the end, the verdict, and where the report lies. */

@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest';
+import type { CellEvent, CompareEvent } from '../../runs/compare-events.ts';
 import type { OptimizeResult, StepEvent } from '../../runs/events.ts';
 import { formatBytes, formatScore, formatSeconds } from '../../util/format.ts';
 import { bar, sparkline } from './chart.ts';
+import { createCompareView } from './compare-view.ts';
 import { LiveRegion } from './live-region.ts';
 import { createProgressMeter } from './progress-line.ts';
 import { createRunView, resultLines } from './run-view.ts';
@@ -101,6 +103,64 @@ describe('table', () => {
     expect(lines[0]).toBe('name  text                   n');
     expect(lines[1]).toBe('a     long xxxxxxxxxxxxx…    7');
     expect(lines[2]).toBe('漢字  ␛[31m                123');
+  });
+});
+
+describe('comparison view', () => {
+  const cell = (
+    method: string,
+    state: 'running' | 'untested',
+    done: number,
+    seconds?: number,
+  ): CellEvent => ({
+    kind: 'cell',
+    method,
+    repetition: 0,
+    seed: 1,
+    state,
+    ...(seconds === undefined ? {} : { seconds }),
+    done,
+    total: 6,
+  });
+  function viewOf(...events: CompareEvent[]) {
+    const view = createCompareView(plain);
+    view.onEvent({
+      kind: 'comparison',
+      comparisonId: 'c',
+      task: 'remarks',
+      taskLm: 'tiny',
+      policyLm: 'tiny',
+      methods: ['manual', 'random', 'fine-tune'],
+      repetitions: [{ seed: 1 }, { seed: 2 }],
+      examples: { train: 8, validation: 8, test: 8 },
+      budgetSeconds: 600,
+      resumed: 0,
+    });
+    for (const event of events) view.onEvent(event);
+    return view;
+  }
+
+  it('takes a method that has not run for as slow as the slowest that has, not for its whole budget', () => {
+    const begun = viewOf(cell('manual', 'running', 0), cell('manual', 'untested', 1, 20));
+    expect(begun.plain()).toBe(
+      'manual, seed 1: searched in 20 s, 1 of 6 cells, about 40 m 20 s left',
+    );
+    begun.onEvent(cell('random', 'running', 1));
+    begun.onEvent(cell('random', 'untested', 2, 60));
+    // one of manual, one of random, two of fine-tune, which nothing is known of
+    expect(begun.plain()).toContain('about 3 m 20 s left');
+  });
+  it('judges the cell that runs by what it has spent', () => {
+    const view = viewOf(cell('random', 'running', 0));
+    view.onEvent({ ...STEP, spent: 0.5, secondsLeft: 50 });
+    // half of the cell, the whole of the next, and four of which nothing is known
+    expect(view.lines(100).join('\n')).toContain('0 of 6 cells · about 42 m 30 s left');
+  });
+  it('names no text where what is searched is none', () => {
+    const view = viewOf(cell('fine-tune', 'running', 0));
+    const { episode: _none, ...step } = STEP;
+    view.onEvent({ ...step, bestPrompt: '', bestReward: 200 });
+    expect(view.plain()).toBe('fine-tune, seed 1: step 118, reward 12.3, best 200');
   });
 });
 

@@ -256,10 +256,19 @@ function rewardLine(
 export const hasBest = ({ episode, bestPrompt }: StepEvent): boolean =>
   !episode || bestPrompt !== '';
 
+/** The best so far in a sentence; its reward alone where what is searched is no text. */
+export function bestWords(step: StepEvent): string {
+  if (!hasBest(step)) return '';
+  const by = step.bestPrompt === '' ? '' : ` by ${quote(step.bestPrompt)}`;
+  return `, best ${formatNumber(step.bestReward)}${by}`;
+}
+
 function bestLine(step: StepEvent, columns: number, style: Style): string {
   if (!hasBest(step)) return style.dim('none was tried on all examples yet');
+  const reward = `${style.dim('reward')} ${formatNumber(step.bestReward)}`;
+  if (step.bestPrompt === '') return reward;
   const shown = truncate(quote(step.bestPrompt), Math.max(16, columns - 32));
-  return `${style.bold(shown)}  ${style.dim('reward')} ${formatNumber(step.bestReward)}`;
+  return `${style.bold(shown)}  ${reward}`;
 }
 
 function fluencyLine({ perplexity, taskReward, penalty, best }: StepFluency): string {
@@ -295,10 +304,7 @@ function episodeLines(
 function stepSentence(step: StepEvent): string {
   const left = step.secondsLeft === undefined ? '' : `, ${formatSeconds(step.secondsLeft)} left`;
   const entropy = step.entropy === undefined ? '' : `, entropy ${formatNumber(step.entropy)}`;
-  const best = hasBest(step)
-    ? `, best ${formatNumber(step.bestReward)} by ${quote(step.bestPrompt)}`
-    : '';
-  return `step ${formatCount(step.step)}: reward ${formatNumber(step.reward)}${entropy}${best}, ${formatNumber(step.promptsPerSecond)} prompts/s, ${formatCount(step.evaluations)} evaluations${left}`;
+  return `step ${formatCount(step.step)}: reward ${formatNumber(step.reward)}${entropy}${bestWords(step)}, ${formatNumber(step.promptsPerSecond)} prompts/s, ${formatCount(step.evaluations)} evaluations${left}`;
 }
 
 function percent(share: number): string {
