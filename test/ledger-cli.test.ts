@@ -139,6 +139,20 @@ describe('the ledger of a result', () => {
     expect(ledger.calls).toBeGreaterThan(0);
   });
 
+  it('a run that was interrupted: what it has paid until then', async () => {
+    await writeConfig({ method: { name: 'random' } });
+    const ended = await whetstoneIn(folder, ['optimize'], {
+      onLine: ({ kind }, child) => kind === 'step' && child.kill('SIGINT'),
+    });
+    expect(ended.code).toBe(130);
+    const { calls, inputTokens, outputTokens } = sent();
+    expect(calls).toBeGreaterThan(0);
+    expect(last(await whetstoneIn(folder, ['runs', 'show', 'last']))).toMatchObject({
+      run: { state: 'interrupted' },
+      paid: { calls, tokens: inputTokens + outputTokens },
+    });
+  });
+
   it.each([
     ['evaluate', ['evaluate', 'whetstone.yaml', '--prompt', 'so nice']],
     ['optimize', ['optimize', 'whetstone.yaml', '--set', 'budget.evaluations=300']],

@@ -2,6 +2,7 @@
 import { createInterface } from 'node:readline/promises';
 import { type Command, Option } from 'commander';
 import { ConfigError } from '../../errors.ts';
+import type { Totals } from '../../providers/index.ts';
 import type { RunStore, StoredPrompt, StoredRun } from '../../runs/store.ts';
 import { visible } from '../../util/text.ts';
 import { wholeNumber, withJson, withSet } from '../options.ts';
@@ -105,6 +106,7 @@ const PAGE = 1000;
 
 async function runShow(id: string, options: { events?: boolean; prompts: number }): Promise<void> {
   const { print, emit } = session();
+  const { paidIn } = await import('../../runs/journal.ts');
   await withStore(async (store) => {
     const run = store.getRun(id);
     const prompts = store.prompts(run.id, { limit: options.prompts });
@@ -117,16 +119,22 @@ async function runShow(id: string, options: { events?: boolean; prompts: number 
       if (page.length < PAGE) break;
       after = page.at(-1)!.seq;
     }
-    const steps = store.recordings.checkpoints(run.id).map(({ step }) => step);
-    for (const line of await describeRun(run, { prompts, steps })) print(line);
+    const { recordings } = store;
+    const steps = recordings.checkpoints(run.id).map(({ step }) => step);
+    const paid = run.result ? undefined : paidIn({ recordings, run: run.id });
+    for (const line of await describeRun(run, { prompts, steps, paid })) print(line);
     const count = store.promptCount(run.id);
-    emit({ kind: 'result', run, prompts, promptCount: count, statesKept: steps });
+    emit({ kind: 'result', run, prompts, promptCount: count, statesKept: steps, paid });
   });
 }
 
 async function describeRun(
   run: StoredRun,
-  { prompts, steps }: { prompts: readonly StoredPrompt[]; steps: readonly number[] },
+  {
+    prompts,
+    steps,
+    paid,
+  }: { prompts: readonly StoredPrompt[]; steps: readonly number[]; paid: Totals | undefined },
 ): Promise<string[]> {
   const [{ stringify }, { resultLines, quote }, { renderTable }, format] = await Promise.all([
     import('yaml'),
@@ -142,6 +150,11 @@ async function describeRun(
   if (run.parent !== undefined) out.push(`branched off ${run.parent} after step ${run.parentStep}`);
   if (run.error !== undefined) out.push(`failed: ${visible(run.error)}`);
   if (run.canResume) out.push(`goes on with "whetstone runs resume ${run.id}"`);
+  if (paid && paid.calls > 0) {
+    const usd = paid.usd > 0 ? `, ${format.formatUsd(paid.usd)}` : '';
+    const spent = `${format.formatCount(paid.calls)} calls, ${format.formatCount(paid.tokens)} tokens${usd}`;
+    out.push(`paid so far, at most: ${spent}`);
+  }
   if (steps.length > 0) out.push(`states kept after step ${steps.join(', ')}`);
   out.push(
     '',
