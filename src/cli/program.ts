@@ -27,7 +27,8 @@ Start with:
   whetstone init && whetstone optimize    the same on your own data
   whetstone studio                        watch and judge runs in a web page
 
-With --json a command writes JSON Lines to stdout, the last one {"kind":"result", ...}.
+With --json a command writes JSON Lines to stdout, the last one {"kind":"result", ...}
+("plan" with --dry-run, "error" where it fails).
 Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 3 a threshold was not reached, 130 interrupted.
 WHETSTONE_HOME is the folder of runs and models, WHETSTONE_MODELS that of models alone.`;
 

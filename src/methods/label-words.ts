@@ -4,7 +4,7 @@
  * the highest odds can stand for that class. Cue words: the words that, put into the prompt, move
  * the answer towards a class by the gradient; they are what a trigger is made of.
  *
- * Source: AutoPrompt, arXiv 2010.15980, section 3.2 (label words), equation 2 (cues).
+ * Source: AutoPrompt, arXiv 2010.15980, section 2.3 (label words), equation 2 (cues).
  */
 import { type Environment, PromptGradient } from '../environment/index.ts';
 import { ConfigError } from '../errors.ts';

@@ -1,11 +1,12 @@
 /**
  * Reflection: the policy LM reads what a prompt got wrong and writes a better one. Prompts that are
  * best on at least one example live on (`pareto.ts`); a parent is drawn by how many examples it is
- * best on; its child must beat it on a minibatch, in a paired test, before it is scored on more.
+ * best on; its child must beat it on a minibatch before it is scored on more.
  *
  * Source: Agrawal et al. 2025, GEPA, arXiv 2507.19457. Deviations: one prompt and no system of them,
  * so no choice of a module and no merge of two candidates; several children a step, so that an API is
- * asked side by side; acceptance by a permutation test and not by the sum alone; a length limit.
+ * asked side by side; acceptance by a permutation test where `acceptance` is below 0.5; a length
+ * limit.
  */
 import { z } from 'zod';
 import { answerScores, EXAMPLES_PER_PASS, type PromptScore } from '../environment/index.ts';
@@ -45,7 +46,7 @@ const options = z.strictObject({
     .gt(0)
     .max(1)
     .default(0.5)
-    .describe('Highest one-sided p-value of a child against its parent; 1: any gain will do'),
+    .describe('Highest one-sided p-value of a child; from 0.5 on any gain will do'),
   patience: z
     .int()
     .min(1)
