@@ -16,6 +16,8 @@ export const noCache: ResponseCache = { get: () => undefined, set: () => {} };
 export class CellJournals implements Recorder, Outcomes {
   /** Of the cell in hand; without one nothing is kept. */
   current: Journal | undefined;
+  /** Whether questions that failed before are asked anew. */
+  asksFailedAgain = false;
   private readonly paid = new Map<string, Completion>();
   private unread: JournalSource[] = [];
 
@@ -28,8 +30,9 @@ export class CellJournals implements Recorder, Outcomes {
   }
 
   recall(key: string): Outcome | undefined {
-    const past = this.current?.recall(key);
-    if (past) return past;
+    for (let past = this.current?.recall(key); past; past = this.current?.recall(key)) {
+      if ('answer' in past || !this.asksFailedAgain) return past;
+    }
     for (const source of this.unread.splice(0)) {
       for (const [one, outcome] of outcomesIn(source)) this.remember(one, outcome);
     }

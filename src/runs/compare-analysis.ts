@@ -6,42 +6,43 @@
  * pair's p-value: paired permutation test over test examples, each with its hits summed over the
  * repetitions that both methods finished; Holm's correction over all pairs. That test is about the
  * prompts that were found; whether new seeds would find as good ones is asked by flipping the signs
- * of whole repetitions, which needs at least five of them.
+ * of whole repetitions, which needs at least five of them. Where there are several splits, seeds on
+ * the same one are no new draws of its data: splits are drawn and flipped as wholes.
  */
 import type { SolutionKind } from '../methods/index.ts';
 import { crossedBootstrap, holm, pairedPermutationTest } from '../statistics/index.ts';
 import { createRng } from '../util/rng.ts';
 import type { Compared } from './compare.ts';
-import type { ComparePair, CompareRow } from './compare-events.ts';
+import type { CompareRow } from './compare-events.ts';
+import { type AnalysedPair, REPETITIONS_TO_FLIP } from './compare-pairs.ts';
+import { verdictOf } from './compare-verdict.ts';
 import type { CellTest, StoredCell } from './comparison-table.ts';
-
-export interface AnalysedPair extends ComparePair {
-  /** Sign flips of whole repetitions; absent below five of them. */
-  readonly pRepetitions?: number;
-  readonly repetitions: number;
-}
 
 export interface Analysis {
   readonly rows: readonly CompareRow[];
   readonly pairs: readonly AnalysedPair[];
   readonly verdict: readonly string[];
+  /** Test examples that some prompt has no score for: they are left out for all. */
+  readonly leftOut: number;
 }
 
-/** A difference counts below this adjusted p-value, if its interval leaves out 0, too. */
-export const ALPHA = 0.05;
-const REPETITIONS_TO_FLIP = 5;
-
-export function analyse({ plan, cells }: Pick<Compared, 'plan' | 'cells'>): Analysis {
+/** @param compared some of its cells may be missing, or be under way still */
+export function analyse(compared: Pick<Compared, 'plan' | 'cells'>): Analysis {
+  const { plan } = compared;
+  const { cells, leftOut } = comparable(compared.cells);
   const names = plan.methods.map(({ method }) => method.name);
   const done = (name: string, r: number) =>
     cells.find((c) => c.method === name && c.repetition === r && c.state === 'done');
+  const clusterOf = clustersOf(plan);
   const grid = names.map((name) => plan.repetitions.map((_, r) => done(name, r)));
   const couples = names.flatMap((_, a) => names.slice(a + 1).map((__, i) => [a, a + 1 + i]));
   const contrasts = [
     ...names.map((_, m) => names.map((__, i) => (i === m ? 1 : 0))),
     ...couples.map(([a, b]) => names.map((_, i) => (i === a ? 1 : i === b ? -1 : 0))),
   ];
-  const intervals = crossedBootstrap(sampleOf(grid), contrasts, { rng: createRng('bootstrap') });
+  const intervals = crossedBootstrap({ ...sampleOf(grid), clusterOf }, contrasts, {
+    rng: createRng('bootstrap'),
+  });
   const rows = names.map((name, m) => {
     const finds = plan.methods[m]!.method.finds ?? 'text';
     const seeds = plan.repetitions.flatMap(({ seed }, r) => (grid[m]![r] ? [seed] : []));
@@ -51,25 +52,53 @@ export function analyse({ plan, cells }: Pick<Compared, 'plan' | 'cells'>): Anal
   const pairs = couples.flatMap(([a, b], i) => {
     const interval = intervals[names.length + i];
     return interval
-      ? [pairOf({ a: names[a!]!, b: names[b!]! }, [grid[a!]!, grid[b!]!], interval)]
+      ? [pairOf([names[a!]!, names[b!]!], [grid[a!]!, grid[b!]!], { interval, clusterOf })]
       : [];
   });
   const adjusted = holm(pairs.map(({ p }) => p));
   const judged = pairs.map((pair, i) => ({ ...pair, pAdjusted: adjusted[i]! }));
-  return { rows, pairs: judged, verdict: verdictOf(rows, judged) };
+  const ended = cells.filter(({ state }) => state === 'done' || state === 'failed').length;
+  const outcomes = rows.map((row, m) => ({
+    row,
+    finished: grid[m]!.flatMap((cell, r) => (cell ? [r] : [])),
+  }));
+  const about = { outcomes, pairs: judged, clusterOf, leftOut };
+  const verdict =
+    ended < names.length * plan.repetitions.length
+      ? [`No verdict yet: ${ended} of ${names.length * plan.repetitions.length} runs have ended.`]
+      : verdictOf(about);
+  return { rows, pairs: judged, verdict, leftOut };
 }
 
-/** True where a difference is more than noise. */
-export function isClear({ pAdjusted, interval: [low, high] }: ComparePair): boolean {
-  return pAdjusted < ALPHA && (low > 0 || high < 0);
+/** Whatever repetitions have in common beside their test set: their split, where there are several. */
+function clustersOf({ repetitions }: Compared['plan']): number[] {
+  const splits = [...new Set(repetitions.map(({ split }) => split))];
+  return repetitions.map(({ split }, r) => (splits.length > 1 ? splits.indexOf(split) : r));
 }
 
-/** The pair turned so that the difference is not negative. */
-export function leaderFirst<Pair extends ComparePair>(pair: Pair): Pair {
-  if (pair.difference >= 0) return pair;
-  const [low, high] = pair.interval;
-  const turned = { a: pair.b, b: pair.a, difference: -pair.difference, interval: [-high, -low] };
-  return { ...pair, ...turned };
+/** The cells with those test examples alone that all of the same test set have a score for. */
+export function comparable(cells: readonly StoredCell[]): {
+  readonly cells: readonly StoredCell[];
+  readonly leftOut: number;
+} {
+  const missing = new Map<string, Set<number>>();
+  for (const cell of cells) {
+    const { hash, unanswered = [] } = testOf(cell) ?? {};
+    if (hash === undefined || unanswered.length === 0) continue;
+    missing.set(hash, new Set([...(missing.get(hash) ?? []), ...unanswered]));
+  }
+  const leftOut = [...missing.values()].reduce((sum, { size }) => sum + size, 0);
+  if (leftOut === 0) return { cells, leftOut };
+  const narrowed = cells.map((cell): StoredCell => {
+    const test = testOf(cell);
+    const without = test && missing.get(test.hash);
+    if (!test || !without) return cell;
+    const isKept = (_: number, e: number) => !without.has(e);
+    const { hash, hits, gold } = test;
+    const kept: CellTest = { hash, hits: hits.filter(isKept), gold: gold.filter(isKept) };
+    return { ...cell, outcome: { ...cell.outcome!, test: kept } };
+  });
+  return { cells: narrowed, leftOut };
 }
 
 type Row = readonly (StoredCell | undefined)[];
@@ -129,21 +158,24 @@ function meanOrNull(values: readonly (number | null)[]): number | null {
 
 /** Accuracy of a finished cell on the test split. */
 export function accuracyOf(cell: StoredCell): number {
-  return mean(testOf(cell)!.hits);
+  const { hits, unanswered } = testOf(cell)!;
+  const without = new Set(unanswered);
+  return mean(hits.filter((_, e) => !without.has(e)));
 }
 
 function pairOf(
-  names: { readonly a: string; readonly b: string },
+  [nameA, nameB]: readonly [a: string, b: string],
   [first, second]: readonly [Row, Row],
-  { low, high }: Bounds,
+  parts: { readonly interval: Bounds; readonly clusterOf: readonly number[] },
 ): AnalysedPair {
+  const { interval, clusterOf } = parts;
   const shared = first.flatMap((one, r) => {
     const other = second[r];
-    return one && other ? [[one, other] as const] : [];
+    return one && other ? [{ cells: [one, other] as const, cluster: clusterOf[r]! }] : [];
   });
   const perExample = (which: 0 | 1) => {
     const sums = new Map<string, number>();
-    for (const cells of shared) {
+    for (const { cells } of shared) {
       const { hash, hits } = testOf(cells[which])!;
       hits.forEach((hit, e) => {
         const key = `${hash} ${e}`;
@@ -152,93 +184,32 @@ function pairOf(
     }
     return [...sums.values()];
   };
-  const rng = createRng(`permutation ${names.a} ${names.b}`);
+  // The same draws in whichever order the two were asked for.
+  const rng = createRng(`permutation ${[nameA, nameB].sort().join(' ')}`);
   const { pValue } = pairedPermutationTest(perExample(0), perExample(1), { rng });
-  const a = shared.map(([cell]) => accuracyOf(cell));
-  const b = shared.map(([, cell]) => accuracyOf(cell));
-  const canFlip = shared.length >= REPETITIONS_TO_FLIP;
+  const perCluster = (which: 0 | 1) =>
+    [...new Set(shared.map(({ cluster }) => cluster))].map((wanted) =>
+      mean(
+        shared
+          .filter(({ cluster }) => cluster === wanted)
+          .map(({ cells }) => accuracyOf(cells[which])),
+      ),
+    );
+  const [a, b] = [perCluster(0), perCluster(1)];
+  const canFlip = a.length >= REPETITIONS_TO_FLIP;
+  const difference =
+    mean(shared.map(({ cells }) => accuracyOf(cells[0]))) -
+    mean(shared.map(({ cells }) => accuracyOf(cells[1])));
   return {
-    ...names,
-    difference: mean(a) - mean(b),
-    interval: [low, high],
+    a: nameA,
+    b: nameB,
+    difference,
+    interval: [interval.low, interval.high],
     p: pValue,
     pAdjusted: pValue,
-    repetitions: shared.length,
+    repetitions: a.length,
     ...(canFlip ? { pRepetitions: pairedPermutationTest(a, b, { rng }).pValue } : {}),
   };
-}
-
-function verdictOf(rows: readonly CompareRow[], pairs: readonly AnalysedPair[]): string[] {
-  const ranked = rows.filter(({ test }) => test).sort((x, y) => y.test!.mean - x.test!.mean);
-  const [best, ...others] = ranked;
-  if (!best) return ['No cell came to an end, so there is nothing to compare.'];
-  const score = `${percent(best.test!.mean)} on the sealed test`;
-  if (others.length === 0) return [`${best.method} reaches ${score}; nothing to compare it with.`];
-  const between = (x: string, y: string) =>
-    pairs.find(({ a, b }) => (a === x && b === y) || (a === y && b === x));
-  const compared = others.filter(({ method }) => between(best.method, method));
-  const apart = others.filter((row) => !compared.includes(row));
-  const beaten = compared.filter(({ method }) => isClear(between(best.method, method)!));
-  const equals = compared.filter((row) => !beaten.includes(row));
-  const out: string[] = [];
-  if (compared.length === 0) {
-    out.push('No two methods can be compared: too many runs failed.');
-  } else if (equals.length === 0) {
-    const among = apart.length > 0 ? ' of those that can be compared' : '';
-    out.push(`${best.method} is best${among}: ${score}, more than noise above ${list(beaten)}.`);
-  } else {
-    const level = equals.filter(({ test }) => test!.mean === best.test!.mean);
-    const [next, ...more] = equals.filter((row) => !level.includes(row));
-    const pair = next && between(best.method, next.method);
-    const behind = next ? `, but the lead over ${next.method} lies inside the noise` : '';
-    out.push(
-      level.length > 0
-        ? `No winner: ${list([best, ...level])} share the highest mean, ${score}${behind}.`
-        : `No winner: ${best.method} has the highest mean, ${score}${behind}.`,
-    );
-    if (pair) out.push(`That lead: ${leadOf(leaderFirst(pair))}.`);
-    if (more.length > 0) out.push(`Nor can it be told apart from ${list(more)}.`);
-    if (beaten.length > 0) {
-      out.push(`It is better than ${list(beaten)} by more than noise.`);
-    }
-    const cheapest = [best, ...equals].reduce((x, y) => (y.evaluations! < x.evaluations! ? y : x));
-    out.push(
-      `Among those that cannot be told apart, ${cheapest.method} took the fewest evaluations (${Math.round(cheapest.evaluations!).toLocaleString('en-US')} a run).`,
-    );
-  }
-  if (apart.length > 0) {
-    out.push(
-      `${best.method} and ${list(apart)} came to an end in no repetition together, so that they cannot be compared.`,
-    );
-  }
-  if (new Set(ranked.map(({ seeds }) => seeds.length)).size > 1) {
-    out.push('Some runs failed: the means stand on different repetitions, the differences do not.');
-  }
-  const fewest = Math.min(...ranked.map(({ seeds }) => seeds.length));
-  if (fewest < REPETITIONS_TO_FLIP) {
-    out.push(
-      `With ${fewest} ${fewest === 1 ? 'repetition' : 'repetitions'} this is about the prompts that were found; how much a method owes to its seed needs five or more.`,
-    );
-  }
-  return out;
-}
-
-function leadOf({ difference, interval: [low, high], pAdjusted }: AnalysedPair): string {
-  return `${points(difference)} points, 95% interval ${points(low)} to ${points(high)}, adjusted p ${pAdjusted.toFixed(3)}`;
-}
-
-/** "+2.0": a difference in percentage points. */
-export function points(difference: number): string {
-  const text = (100 * difference).toFixed(1);
-  if (Number(text) === 0) return '0.0';
-  return difference > 0 ? `+${text}` : text.replace('-', '−');
-}
-
-const percent = (share: number): string => `${(100 * share).toFixed(1)}%`;
-
-function list(rows: readonly CompareRow[]): string {
-  const names = rows.map(({ method }) => method);
-  return names.length === 1 ? names[0]! : `${names.slice(0, -1).join(', ')} and ${names.at(-1)}`;
 }
 
 function mean(values: readonly number[]): number {

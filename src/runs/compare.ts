@@ -18,11 +18,11 @@ import type { CompareEvent, OnCompareEvent } from './compare-events.ts';
 import { type Plan, taskOf } from './compare-plan.ts';
 import type { StoredCell } from './comparison-table.ts';
 import { refuseSmallBudget, refuseUnserved } from './configured-method.ts';
-import { earlierCells, type StoredPlan } from './earlier-cells.ts';
+import { earlierCells, runsUnderOtherBudgets, type StoredPlan } from './earlier-cells.ts';
 import { cellEvent, countOf, type Grid, keyOf } from './grid.ts';
 import { runCell } from './grid-cell.ts';
 import { testTexts } from './grid-test.ts';
-import { paidIn, unconfirmedIn } from './journal.ts';
+import { paidIn } from './journal.ts';
 import { totalsOf } from './ledger.ts';
 import { nameOf } from './model-reference.ts';
 import { openBench } from './open-bench.ts';
@@ -190,10 +190,12 @@ function chooseComparison(
     config: loaded.config,
     methods: methods.map(({ method, options }) => ({ name: method.name, options })),
     repetitions,
+    ...(fresh ? { isFresh: true } : {}),
   };
   const { question } = plan;
   const id = same?.id ?? store.comparisons.create({ question, hashes, plan: stored });
-  if (!fresh) takeOver(store, id, earlierCells(store, plan, hashes));
+  const isFresh = fresh || (same?.plan as StoredPlan | undefined)?.isFresh;
+  if (!isFresh) takeOver(store, id, earlierCells(store, plan, hashes));
   return id;
 }
 
@@ -211,15 +213,24 @@ function takeOver(store: RunStore, id: string, paid: readonly StoredCell[]): voi
 async function runGrid(
   plan: Plan,
   parts: Omit<Grid, 'plan' | 'cells'>,
-  { retryFailed }: CompareOptions,
+  { retryFailed, fresh }: CompareOptions,
 ): Promise<StoredCell[]> {
   const stored = parts.store.comparisons.cells(parts.id);
-  // A cell whose run was deleted is done anew.
-  const known = stored.filter(({ state, run }) =>
-    state === 'failed' ? !retryFailed : state !== 'running' && run !== undefined,
-  );
+  const known = stored.flatMap((cell): StoredCell[] => {
+    const { state, run, outcome, error: _, ...place } = cell;
+    if (state === 'failed' && !retryFailed) return [cell];
+    // A cell whose run was deleted is done anew.
+    if (state === 'running' || run === undefined) return [];
+    if (state !== 'failed') return [cell];
+    // What failed on the test alone need not be searched again.
+    return outcome ? [{ ...place, run, outcome, state: 'untested' }] : [];
+  });
   const { recordings } = parts.store;
-  for (const { run } of stored) if (run) parts.journals.paidIn({ recordings, run });
+  const isFresh = fresh || (parts.store.comparisons.get(parts.id).plan as StoredPlan).isFresh;
+  const others = isFresh ? [] : runsUnderOtherBudgets(parts.store, plan);
+  for (const run of new Set([...stored.flatMap((cell) => cell.run ?? []), ...others])) {
+    parts.journals.paidIn({ recordings, run });
+  }
   for (const part of paidFor(parts, stored)) parts.benches[0]!.spentBefore?.(part);
   const cells = new Map(known.map((cell) => [keyOf(cell.method, cell.repetition), cell]));
   const grid: Grid = { ...parts, plan, cells };
@@ -233,11 +244,12 @@ async function runGrid(
         await runCell(grid, compared, { repetition, earlier: stored.find(isPlace) });
       }
     }
-    await testTexts(grid);
+    await testTexts(grid, retryFailed);
   } catch (error) {
     if (isAbort(error)) {
       const { done, total } = countOf(grid);
-      const message = `stopped with ${done} of ${total} cells done: the same command goes on from here`;
+      const command = fresh ? 'command without --fresh' : 'command';
+      const message = `stopped with ${done} of ${total} cells done: the same ${command} goes on from here`;
       grid.emit({ kind: 'warning', message });
       for (const cell of cells.values()) {
         if (cell.state === 'untested') grid.store.finishRun(cell.run!, { state: 'interrupted' });
@@ -255,14 +267,18 @@ function* paidFor(
   { store, id }: Pick<Grid, 'store' | 'id'>,
   cells: readonly StoredCell[],
 ): Iterable<Totals> {
-  const { started } = store.comparisons.list().find((one) => one.id === id)!;
+  const { started } = store.comparisons.get(id);
   for (const { run, outcome, state } of cells) {
     // What a cell in hand has paid enters again as its journal is read.
     if (run === undefined || state === 'running' || store.getRun(run).started < started) continue;
-    const source = { recordings: store.recordings, run };
-    const ledger = outcome?.found.ledger;
-    if (!ledger) yield paidIn(source);
-    else yield* [totalsOf(ledger), unconfirmedIn(source)];
+    // The journal knows of the test and of calls without an answer, too; the ledger of models in this process.
+    const paid = paidIn({ recordings: store.recordings, run });
+    const { calls, tokens, usd } = outcome?.found.ledger ? totalsOf(outcome.found.ledger) : paid;
+    yield {
+      calls: Math.max(calls, paid.calls),
+      tokens: Math.max(tokens, paid.tokens),
+      usd: Math.max(usd, paid.usd),
+    };
   }
 }
 
@@ -275,7 +291,7 @@ function announce({ plan, benches, emit, id, ...grid }: Grid, known: readonly St
     methods: plan.methods.map(({ method }) => method.name),
     repetitions: plan.repetitions,
     budgetSeconds: 60 * plan.loaded.config.budget.minutes,
-    resumed: known.length,
+    resumed: known.filter(({ state }) => state !== 'failed').length,
   });
   const warnings = new Set(benches.flatMap(({ task }) => task.warnings));
   for (const message of warnings) emit({ kind: 'warning', message });

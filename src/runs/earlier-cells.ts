@@ -15,6 +15,8 @@ export interface StoredPlan {
   readonly config: Config;
   readonly methods: readonly { readonly name: string; readonly options: unknown }[];
   readonly repetitions: readonly Repetition[];
+  /** All of it was to be paid for anew. */
+  readonly isFresh?: boolean;
 }
 
 type Hashes = Readonly<Record<string, string>>;
@@ -38,6 +40,20 @@ export function earlierCells(store: RunStore, plan: Plan, hashes: Hashes): Store
     }
   }
   return [...wanted.values()];
+}
+
+/** Runs of comparisons that asked the same under another budget: their answers in text are paid for. */
+export function runsUnderOtherBudgets(store: RunStore, plan: Plan): string[] {
+  const asked = (config: Config) => {
+    const { budget: _, ...rest } = questionOf(config) as Config;
+    return sha256Json(rest);
+  };
+  const question = asked(plan.loaded.config);
+  return store.comparisons.list().flatMap(({ id, plan: old }) => {
+    const config = configSchema.safeParse((old as StoredPlan).config);
+    if (!config.success || asked(config.data) !== question) return [];
+    return store.comparisons.cells(id).flatMap(({ run }) => run ?? []);
+  });
 }
 
 function placeIn(

@@ -3,16 +3,21 @@
  * journal and the last state of its method, as a run does.
  */
 import { isAbort, StoreError, WhetstoneError } from '../errors.ts';
+import { ordinaryPrompt } from '../methods/index.ts';
 import type { Example } from '../tasks/index.ts';
 import { beginRun, startEvent } from './begin-run.ts';
-import { limitsOf, withinCaps } from './caps.ts';
+import type { Bench } from './bench.ts';
+import { costOfCall, limitsOf, withinCaps } from './caps.ts';
 import { type ComparedMethod, cellConfig } from './compare-plan.ts';
 import type { CellOutcome, StoredCell } from './comparison-table.ts';
 import { chooseFinalist, describeChosen, poolPrompts } from './conclude.ts';
+import type { Config } from './config.ts';
 import type { RunEvent } from './events.ts';
 import { countOf, type Grid, putCell } from './grid.ts';
 import { finishCell } from './grid-test.ts';
 import { since } from './ledger.ts';
+import { isRemote } from './model-reference.ts';
+import { planComparison } from './plan.ts';
 import { OtherCourseError, Recording } from './recording.ts';
 import { search } from './search.ts';
 import type { StoredRun } from './store.ts';
@@ -57,6 +62,30 @@ function leftBy({ store }: Grid, cell: StoredCell | undefined): StoredRun | unde
   return run.state !== 'running' && isRecorded ? run : undefined;
 }
 
+/** Examples that an ordinary prompt is asked on, where nothing tells yet what a call costs. */
+const MEASURED = 8;
+
+/** What a call of the task LM takes: measured, or as planned where every answer so far was paid for before. */
+async function measuredCall({ plan }: Grid, bench: Bench, config: Config) {
+  if (bench.taskCalls === undefined) return undefined;
+  await takeMeasure(bench, config);
+  const measured = costOfCall(bench);
+  if (measured) return measured;
+  const { byRole, calls, tokens, usd } = await planComparison(plan);
+  const asked = Math.max(1, byRole.task?.calls ?? 0);
+  return { calls: calls / asked, tokens: tokens / asked, usd: (usd ?? 0) / asked };
+}
+
+/** Asks a few questions where caps need to know what one takes and none was asked. */
+async function takeMeasure(bench: Bench, { budget, taskLm }: Config): Promise<void> {
+  const isCapped = isRemote(taskLm) || budget.calls !== undefined || budget.tokens !== undefined;
+  if (bench.taskCalls !== 0 || !isCapped) return;
+  const environment = bench.environment(bench.task.train.slice(0, MEASURED), 'float32');
+  await environment.evaluate([ordinaryPrompt(bench.task)]);
+  await environment.close();
+  bench.forget?.();
+}
+
 async function searchCell(
   grid: Grid,
   { method, options }: ComparedMethod,
@@ -74,7 +103,6 @@ async function searchCell(
   );
   const put = (cell: Pick<StoredCell, 'state' | 'outcome' | 'error'>) =>
     putCell(grid, { ...place, run: runId, ...cell });
-  const { done, total } = countOf(grid);
   put({ state: 'running' });
   const before = bench.ledger;
   bench.forget?.();
@@ -83,9 +111,10 @@ async function searchCell(
   let release = () => {};
   try {
     emit(startEvent(runId, bench, { method, config: loaded.config }));
-    // What is left for a cell hangs on those before it.
+    const perCall = await measuredCall(grid, bench, loaded.config);
     const budget = journal.value('budget', () => {
-      const capped = withinCaps(limitsOf(loaded.config), bench, 1 / (total - done));
+      const parts = { runs: countOf(grid).total, tested: 1, perCall };
+      const capped = withinCaps(limitsOf(loaded.config), bench, parts);
       release = capped.release;
       return capped.limits[0]!.budget;
     });

@@ -13,8 +13,11 @@ import { type Grid, keyOf, putCell } from './grid.ts';
 import { Journal } from './journal.ts';
 import { splitScore } from './measure.ts';
 
-/** Opens the test split for the texts of all cells that have the same examples and template. */
-export async function testTexts(grid: Grid): Promise<void> {
+/**
+ * Opens the test split for the texts of all cells that have the same examples and template.
+ * @param asksFailedAgain what got no answer in an earlier process is asked anew
+ */
+export async function testTexts(grid: Grid, asksFailedAgain = false): Promise<void> {
   const groups = new Map<string, StoredCell[]>();
   for (const cell of grid.cells.values()) {
     if (cell.state !== 'untested') continue;
@@ -26,8 +29,10 @@ export async function testTexts(grid: Grid): Promise<void> {
   }
   for (const cells of groups.values()) {
     grid.journals.current = journalOf(grid, cells[0]!.run!);
+    grid.journals.asksFailedAgain = asksFailedAgain;
     await testGroup(grid, cells).finally(() => {
       grid.journals.current = undefined;
+      grid.journals.asksFailedAgain = false;
     });
   }
 }
@@ -76,6 +81,27 @@ async function testGroup(grid: Grid, cells: readonly StoredCell[]): Promise<void
   }
 }
 
+/** Test examples without a score that are left out for all methods, as a share of them. */
+const MOST_UNANSWERED = 0.1;
+
+/** @throws WhetstoneError where too many have no score */
+function testOf(score: PromptScore, examples: readonly AnyExample[], hash: string): CellTest {
+  const hits: number[] = new Array(examples.length).fill(0);
+  const scores = answerScores(score, examples);
+  score.examples.forEach((e, i) => {
+    hits[e] = scores[i]!;
+  });
+  const answered = new Set(score.examples);
+  const unanswered = [...examples.keys()].filter((e) => !answered.has(e));
+  if (unanswered.length > MOST_UNANSWERED * examples.length) {
+    throw new WhetstoneError(
+      `${unanswered.length} of ${examples.length} test examples have no score, more than a tenth, so that the prompt cannot be compared with others; ask for them again with --retry-failed`,
+    );
+  }
+  const gold = examples.map(({ label = 0 }) => label);
+  return { hash, hits, gold, ...(unanswered.length > 0 ? { unanswered } : {}) };
+}
+
 /** Stores the answers to the test examples with the cell, and its run's result. */
 export function finishCell(
   grid: Grid,
@@ -84,15 +110,7 @@ export function finishCell(
 ): void {
   const { task } = grid.benches[cell.repetition]!;
   const { found, trainReward } = cell.outcome!;
-  const unanswered = score.text?.failed ?? 0;
-  if (unanswered > 0) {
-    throw new WhetstoneError(
-      `${unanswered} of ${examples.length} test examples have no score, so that the prompt cannot be compared with others; run it again with --retry-failed`,
-    );
-  }
-  const gold = examples.map(({ label = 0 }) => label);
-  const hits = answerScores(score, examples);
-  const test: CellTest = { hash: task.hashes['split:test']!, hits, gold };
+  const test = testOf(score, examples, task.hashes['split:test']!);
   const result = { ...found, test: splitScore(score) };
   const prompts = [promptOf(result, trainReward)];
   // A process may have ended between this and what follows.

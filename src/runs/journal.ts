@@ -240,12 +240,6 @@ export function paidIn(source: JournalSource): Totals {
   return sumOf([...paid, ...lostIn(source)]);
 }
 
-/** What the calls of a run may have cost that have no answer. */
-export function unconfirmedIn(source: JournalSource): Totals {
-  const forfeited = [...outcomesIn(source)].flatMap(([, o]) => o.forfeited);
-  return sumOf([...forfeited, ...lostIn(source)]);
-}
-
 /** What was sent, and whose process ended before it knew what became of it. */
 function* lostIn({ recordings, run }: JournalSource): Iterable<Cost> {
   const open = new Map<string, number>();

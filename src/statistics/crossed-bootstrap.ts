@@ -3,10 +3,12 @@
  * run, and which examples were tested on. Each resample draws repetitions and, within each gold
  * label of each test set, examples; what is drawn is the same for every method, so that differences
  * between methods stay paired. Repetitions on the same test set share its drawn examples: the
- * examples are crossed with the repetitions, not new ones in each.
+ * examples are crossed with the repetitions, not new ones in each. Seeds on one split are no new
+ * draws of its data: clusters (splits) are drawn first, then repetitions within each.
  *
- * With one repetition the interval covers the examples alone. With few, it is a little too narrow:
- * the spread between R repetitions is underestimated by the factor √((R − 1) / R).
+ * With one repetition the interval covers the examples alone. With few clusters their own part is
+ * too small, by the factor √((C − 1) / C). Where each has test examples of its own, what these add
+ * is counted twice (in the spread between repetitions, too), so that the interval is too wide.
  *
  * Source: Owen & Eckles, Bootstrapping data arrays of arbitrary order, Annals of Applied Statistics
  * 6 (2012), 895–927; strata as in Efron & Tibshirani (1993), chapter 8. Percentile intervals.
@@ -20,6 +22,8 @@ export interface CrossedSample {
   readonly scores: readonly (readonly (ArrayLike<number> | null)[])[];
   /** Test set of each repetition: an index into `strata`. */
   readonly setOf: readonly number[];
+  /** What each repetition has in common with others, as a split. @default nothing */
+  readonly clusterOf?: readonly number[];
   /** For each test set the stratum (gold label) of each of its examples. */
   readonly strata: readonly ArrayLike<number>[];
 }
@@ -36,7 +40,7 @@ export interface CrossedOptions {
  * with a weight have; null where there is none.
  */
 export function crossedBootstrap(
-  { scores, setOf, strata }: CrossedSample,
+  { scores, setOf, strata, clusterOf = setOf.map((_, r) => r) }: CrossedSample,
   contrasts: readonly (readonly number[])[],
   { rng, resamples = 10_000, confidence = 0.95 }: CrossedOptions,
 ): (Interval | null)[] {
@@ -50,16 +54,21 @@ export function crossedBootstrap(
   const groups = strata.map(membersOf);
   const weights = strata.map((set) => new Float64Array(set.length));
   const accuracy = scores.map(() => new Float64Array(R));
-  const shared = contrasts.map((contrast) =>
-    setOf.flatMap((_, r) => (contrast.every((w, m) => w === 0 || scores[m]![r]) ? [r] : [])),
-  );
+  const shared = contrasts.map((contrast) => {
+    const both = setOf.map((_, r) => contrast.every((w, m) => w === 0 || scores[m]![r]));
+    return membersOf(clusterOf)
+      .map((cluster) => cluster.filter((r) => both[r]))
+      .filter((cluster) => cluster.length > 0);
+  });
   const draws = contrasts.map(() => new Float64Array(resamples));
   const picks = new Float64Array(R);
+  const within = new Float64Array(new Set(clusterOf).size < R ? R * R : 0);
   for (let i = 0; i < resamples; i++) {
     groups.forEach((set, s) => {
       drawWithin(set, weights[s]!, rng);
     });
     for (let r = 0; r < R; r++) picks[r] = rng.next();
+    for (let k = 0; k < within.length; k++) within[k] = rng.next();
     scores.forEach((row, m) => {
       for (let r = 0; r < R; r++) {
         const cell = row[r];
@@ -67,7 +76,7 @@ export function crossedBootstrap(
       }
     });
     contrasts.forEach((contrast, c) => {
-      draws[c]![i] = drawnContrast(contrast, accuracy, shared[c]!, picks);
+      draws[c]![i] = drawnContrast(contrast, accuracy, { clusters: shared[c]!, picks, within });
     });
   }
   const tail = (1 - confidence) / 2;
@@ -103,18 +112,31 @@ function weightedMean(values: ArrayLike<number>, weights: Float64Array): number 
   return sum / weights.length;
 }
 
+interface Draw {
+  /** Repetitions that can be drawn. */
+  readonly clusters: readonly (readonly number[])[];
+  /** Which cluster, for each place. */
+  readonly picks: Float64Array;
+  /** Which of a cluster's repetitions; empty where each is a cluster of its own. */
+  readonly within: Float64Array;
+}
+
 function drawnContrast(
   contrast: readonly number[],
   accuracy: readonly Float64Array[],
-  shared: readonly number[],
-  picks: Float64Array,
+  { clusters, picks, within }: Draw,
 ): number {
-  let sum = 0;
-  for (let k = 0; k < shared.length; k++) {
-    const r = shared[Math.floor(picks[k]! * shared.length)]!;
-    for (let m = 0; m < contrast.length; m++) {
-      if (contrast[m] !== 0) sum += contrast[m]! * accuracy[m]![r]!;
+  let [sum, count] = [0, 0];
+  for (let k = 0; k < clusters.length; k++) {
+    const cluster = clusters[Math.floor(picks[k]! * clusters.length)]!;
+    for (let j = 0; j < cluster.length; j++) {
+      const pick = cluster.length > 1 ? within[k * picks.length + j]! : 0;
+      const r = cluster[Math.floor(pick * cluster.length)]!;
+      for (let m = 0; m < contrast.length; m++) {
+        if (contrast[m] !== 0) sum += contrast[m]! * accuracy[m]![r]!;
+      }
+      count++;
     }
   }
-  return sum / shared.length;
+  return sum / count;
 }

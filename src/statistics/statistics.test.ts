@@ -212,4 +212,26 @@ describe('crossedBootstrap', () => {
     };
     expect(crossedBootstrap(none, [[1, -1]], options())).toEqual([null]);
   });
+
+  it('takes seeds on one split for no new draws of its data', () => {
+    // All that differs is the split: 20 and 80 percent, on test sets of their own, three seeds each.
+    const set = (hits: number) => Array.from({ length: 50 }, (_, e) => Number(e < hits));
+    const seeds = [0, 0, 0, 1, 1, 1];
+    const sample = {
+      scores: [seeds.map((split) => set([10, 40][split]!))],
+      setOf: seeds,
+      strata: [set(25), set(25)],
+    };
+    const width = (clusterOf?: number[]) => {
+      const [found] = crossedBootstrap({ ...sample, ...(clusterOf ? { clusterOf } : {}) }, [[1]], options()); // biome-ignore format: one call
+      return found!.high - found!.low;
+    };
+    const [once] = crossedBootstrap(
+      { ...sample, scores: [[set(10), set(40)]], setOf: [0, 1] },
+      [[1]],
+      options(),
+    );
+    expect(width(seeds)).toBeCloseTo(once!.high - once!.low, 1);
+    expect(width()).toBeLessThan(0.9 * width(seeds));
+  });
 });

@@ -49,6 +49,11 @@ export function formatUsd(usd: number | null): string {
   return usd === 0 ? '$0' : `$${usd.toFixed(usd < 1 ? 4 : 2)}`;
 }
 
+/** A p-value of four decimals; none is 0. */
+export function formatP(p: number): string {
+  return p < 0.00005 ? '< 0.0001' : p.toFixed(4);
+}
+
 /** A number with three or so digits that matter. */
 export function formatNumber(value: number): string {
   if (!Number.isFinite(value)) return String(value);

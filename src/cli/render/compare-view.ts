@@ -3,17 +3,19 @@
  * line for a log now and then, and the tables at the end.
  */
 import type { Compared } from '../../runs/compare.ts';
-import { type Analysis, isClear, leaderFirst, points } from '../../runs/compare-analysis.ts';
+import type { Analysis } from '../../runs/compare-analysis.ts';
 import type {
   CellEvent,
   CompareEvent,
   CompareResult,
   ComparisonEvent,
 } from '../../runs/compare-events.ts';
+import { isClear, leaderFirst, points } from '../../runs/compare-pairs.ts';
 import type { StepEvent } from '../../runs/events.ts';
 import {
   formatCount,
   formatNumber,
+  formatP,
   formatScore,
   formatSeconds,
   formatShare,
@@ -172,7 +174,7 @@ function stepLines(step: StepEvent, s: State, columns: number, style: Style): st
   ];
 }
 
-function placeOf({ method, seed, split }: CellEvent): string {
+function placeOf({ method, seed, split }: Pick<CellEvent, 'method' | 'seed' | 'split'>): string {
   return `${method}, ${split === undefined ? '' : `split ${visible(split)}, `}seed ${seed}`;
 }
 
@@ -192,7 +194,7 @@ function stepSentence(cell: CellEvent, step: StepEvent): string {
 
 /** The tables at the end, the verdict, and where the report lies. */
 export function comparisonLines(
-  { id, cells }: Compared,
+  { id, plan, cells }: Compared,
   { analysis, result }: { analysis: Analysis; result: CompareResult },
   look: { style: Style; width: number },
 ): string[] {
@@ -234,7 +236,7 @@ export function comparisonLines(
       .map((pair) => [
         `${pair.a} − ${pair.b}`,
         `${points(pair.difference)} [${pair.interval.map(points).join(', ')}]`,
-        pair.pAdjusted.toFixed(4),
+        formatP(pair.pAdjusted),
         isClear(pair) ? 'more than noise' : 'inside the noise',
       ]),
     look,
@@ -244,7 +246,10 @@ export function comparisonLines(
     ...table,
     '',
     ...(analysis.pairs.length > 0 ? [...pairs, ''] : []),
-    ...failed.map((c) => `${style.red('failed')} ${c.method}: ${visible(c.error ?? '')}`),
+    ...failed.map(({ method, repetition, error }) => {
+      const place = placeOf({ method, ...plan.repetitions[repetition]! });
+      return `${style.red('failed')} ${place}: ${visible(error ?? '')}`;
+    }),
     ...analysis.verdict.map((line, i) => (i === 0 ? style.bold(line) : line)),
     '',
     `${style.dim('comparison')}  ${id}`,

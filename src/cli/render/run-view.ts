@@ -256,10 +256,13 @@ function rewardLine(
 export const hasBest = ({ episode, bestPrompt }: StepEvent): boolean =>
   !episode || bestPrompt !== '';
 
+/** Columns of a prompt in a line of a log: demonstrations fill a page. */
+const LOGGED = 100;
+
 /** The best so far in a sentence; its reward alone where what is searched is no text. */
 export function bestWords(step: StepEvent): string {
   if (!hasBest(step)) return '';
-  const by = step.bestPrompt === '' ? '' : ` by ${quote(step.bestPrompt)}`;
+  const by = step.bestPrompt === '' ? '' : ` by ${truncate(quote(step.bestPrompt), LOGGED)}`;
   return `, best ${formatNumber(step.bestReward)}${by}`;
 }
 

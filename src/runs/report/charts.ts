@@ -27,7 +27,7 @@ export function intervalChart(bars: readonly Bar[]): string {
   const grid = ticks.map(
     (tick) =>
       `<line class="grid" x1="${n(x(tick))}" x2="${n(x(tick))}" y1="0" y2="${height - 20}"/>` +
-      `<text class="tick" x="${n(x(tick))}" y="${height - 6}" text-anchor="middle">${Math.round(tick * 100)}%</text>`,
+      `<text class="tick" x="${n(x(tick))}" y="${height - 6}" text-anchor="middle">${Number((tick * 100).toFixed(1))}%</text>`,
   );
   const rows = bars.map(({ method, look, mean, interval, values }, i) => {
     const y = 38 * i + 26;

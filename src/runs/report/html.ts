@@ -2,12 +2,14 @@
 import {
   formatCount,
   formatNumber,
+  formatP,
   formatScore,
   formatSeconds,
   formatShare,
   formatUsd,
 } from '../../util/format.ts';
-import { accuracyOf, isClear, leaderFirst, points } from '../compare-analysis.ts';
+import { accuracyOf } from '../compare-analysis.ts';
+import { isClear, leaderFirst, points } from '../compare-pairs.ts';
 import { describeBudget } from '../search.ts';
 import { intervalChart, lineChart } from './charts.ts';
 import { html, htmlPrompt } from './escape.ts';
@@ -101,7 +103,7 @@ function differences({ analysis: { pairs } }: Report): string {
     .map((pair) => [
       `${html(pair.a)} − ${html(pair.b)}`,
       `${points(pair.difference)} [${pair.interval.map(points).join(', ')}]`,
-      pair.pAdjusted.toFixed(4),
+      formatP(pair.pAdjusted),
       ...(hasFlips ? [pair.pRepetitions?.toFixed(3) ?? '–'] : []),
       isClear(pair) ? '<b>more than noise</b>' : 'inside the noise',
     ]);

@@ -1,12 +1,14 @@
-/** The report as Markdown: the same content as the HTML, for reviews and repositories. */
+/** The report as Markdown, for reviews and repositories: the HTML's tables without its charts. */
 import {
   formatCount,
+  formatP,
   formatScore,
   formatSeconds,
   formatShare,
   formatUsd,
 } from '../../util/format.ts';
-import { isClear, leaderFirst, points } from '../compare-analysis.ts';
+import { accuracyOf } from '../compare-analysis.ts';
+import { isClear, leaderFirst, points } from '../compare-pairs.ts';
 import { markdown, markdownPrompt } from './escape.ts';
 import { commandOf, judging, KINDS, nameOf, type Report, spending } from './report.ts';
 
@@ -52,14 +54,14 @@ export function markdownReport(report: Report): string {
       analysis.pairs.length === 0
         ? []
         : table(
-            ['pair', 'points, 95% interval', 'p', 'adjusted p', 'p over repetitions', 'verdict'],
+            ['pair', 'points, 95% interval', 'p', 'adjusted p', 'p over runs', 'verdict'],
             analysis.pairs
               .map(leaderFirst)
               .map((pair) => [
                 `${pair.a} − ${pair.b}`,
                 `${points(pair.difference)} [${pair.interval.map(points).join(', ')}]`,
-                pair.p.toFixed(4),
-                pair.pAdjusted.toFixed(4),
+                formatP(pair.p),
+                formatP(pair.pAdjusted),
                 pair.pRepetitions?.toFixed(3) ?? '',
                 isClear(pair) ? 'more than noise' : 'inside the noise',
               ]),
@@ -102,10 +104,10 @@ function promptTable(
   method: string,
   cells: Report['failed'],
 ): string[] {
-  const rows = cells.flatMap(({ outcome, repetition, run }) => {
+  const rows = cells.flatMap((cell) => {
+    const { outcome, repetition, run } = cell;
     if (!outcome?.test) return [];
-    const { found, test } = outcome;
-    const accuracy = test.hits.reduce((a, b) => a + b, 0) / test.hits.length;
+    const { found } = outcome;
     const isText = found.kindOfResult === 'text';
     const where = found.template === undefined ? '' : ` in ${markdownPrompt(found.template)}`;
     return [
@@ -113,7 +115,7 @@ function promptTable(
         nameOf(plan.repetitions[repetition]!),
         isText ? markdownPrompt(found.prompt) + where : markdown(found.prompt),
         formatShare(found.validation.score),
-        formatShare(accuracy),
+        formatShare(accuracyOf(cell)),
         run ?? '',
       ],
     ];

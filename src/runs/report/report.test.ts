@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { createRng } from '../../util/rng.ts';
 import type { Compared } from '../compare.ts';
-import { analyse, leaderFirst, points } from '../compare-analysis.ts';
+import { analyse } from '../compare-analysis.ts';
+import { isClear, leaderFirst, points } from '../compare-pairs.ts';
 import { planOf } from '../compare-plan.ts';
 import type { StoredCell } from '../comparison-table.ts';
 import { parseConfig } from '../config.ts';
@@ -152,6 +153,89 @@ describe('verdict', () => {
     const without = analyse(comparedOf(none, 2));
     expect(without.pairs).toEqual([]);
     expect(without.rows[1]!.test).toBeNull();
+    expect(without.verdict).toContain('Of random no run came to an end.');
+  });
+
+  it('names no winner that is behind where both came to an end', () => {
+    // The second repetition is hard, and one of the two failed on it.
+    const cells = [
+      cellOf({ method: 'manual', repetition: 0, skill: 0.7 }),
+      cellOf({ method: 'random', repetition: 0, skill: 0.85 }),
+      { method: 'manual', repetition: 1, state: 'failed' as const, error: 'it broke' },
+      cellOf({ method: 'random', repetition: 1, skill: 0.2 }),
+    ];
+    const { verdict } = analyse(comparedOf(cells, 2));
+    expect(verdict[0]).toMatch(
+      /^No winner: manual has the highest mean, .* but where both came to an end random is ahead of it by more than noise\.$/,
+    );
+    expect(verdict[1]).toMatch(/^The lead of random: \+1/);
+    const near = cells.map((cell) =>
+      cell.method === 'random' && cell.repetition === 0
+        ? cellOf({ method: 'random', repetition: 0, skill: 0.702 })
+        : cell,
+    );
+    expect(analyse(comparedOf(near, 2)).verdict[1]).toMatch(
+      /^Where both came to an end, random is ahead: \+/,
+    );
+  });
+
+  it('waits until all runs have ended', () => {
+    const cells = grid({ manual: 0.8, random: 0.5 }, 2);
+    for (const some of [cells.slice(0, 3), [...cells.slice(0, 3), { ...cells[3]!, state: 'untested' as const }]]) // biome-ignore format: one list
+      expect(analyse(comparedOf(some, 2)).verdict).toEqual([
+        'No verdict yet: 3 of 4 runs have ended.',
+      ]);
+  });
+
+  it('says when few repetitions are common, though each method has many', () => {
+    const broken = (cell: StoredCell): StoredCell => ({ ...cell, state: 'failed', error: 'x' });
+    const cells = grid({ manual: 0.8, random: 0.5 }, 8).map((cell) =>
+      (cell.method === 'manual' ? cell.repetition > 4 : cell.repetition < 3) ? broken(cell) : cell,
+    );
+    const { verdict } = analyse(comparedOf(cells, 8));
+    expect(verdict.join(' ')).toContain('With 2 repetitions');
+    expect(verdict.join(' ')).toContain('Some runs failed');
+  });
+
+  it('counts splits, not seeds on them', () => {
+    const cells = grid({ manual: 0.8, random: 0.5 }, 6);
+    const compared = comparedOf(cells, 6);
+    const repetitions = cells
+      .filter(({ method }) => method === 'manual')
+      .map((_, r) => ({ seed: 1 + (r % 3), split: r < 3 ? 'a' : 'b' }));
+    const { pairs, verdict } = analyse({ ...compared, plan: { ...compared.plan, repetitions } });
+    expect(pairs[0]).toMatchObject({ repetitions: 2 });
+    expect(pairs[0]).not.toHaveProperty('pRepetitions');
+    expect(verdict.at(-1)).toContain('With 2 splits');
+  });
+
+  it('leaves out for all what some prompt has no score for, and says so', () => {
+    const cells = grid({ manual: 0.7, random: 0.6 }, 1);
+    const [first, second] = cells as [StoredCell, StoredCell];
+    const { test } = first.outcome!;
+    // Where there is no answer there is no hit; as answers they would count as wrong.
+    const hits = test!.hits.map((hit, e) => (e < 20 ? 0 : hit));
+    const unanswered = Array.from({ length: 20 }, (_, e) => e);
+    const holed = {
+      ...first,
+      outcome: { ...first.outcome!, test: { ...test!, hits, unanswered } },
+    };
+    const { rows, verdict } = analyse(comparedOf([holed, second], 1));
+    const mean = (all: readonly number[]) =>
+      all.slice(20).reduce((a, b) => a + b, 0) / (EXAMPLES - 20);
+    expect(rows[0]!.test!.mean).toBeCloseTo(mean(test!.hits), 12);
+    expect(rows[1]!.test!.mean).toBeCloseTo(mean(second.outcome!.test!.hits), 12);
+    expect(verdict.at(-1)).toBe(
+      '20 test examples have no score with some prompt and are left out for all.',
+    );
+  });
+
+  it('has the same p in whichever order methods were asked for', () => {
+    const cells = grid({ manual: 0.7, random: 0.66 }, 2);
+    const [there] = analyse(comparedOf(cells, 2)).pairs;
+    const [back] = analyse(comparedOf([...cells].reverse(), 2)).pairs;
+    expect([there!.a, back!.a]).toEqual(['manual', 'random']);
+    expect(back!.p).toBe(there!.p);
   });
 });
 
@@ -232,6 +316,12 @@ describe('pieces', () => {
   it('markdown code spans hold backticks and pipes', () => {
     expect(markdownPrompt('a `b` | c')).toBe('`` a `b` \\| c ``');
     expect(markdown('[x](y) <b>')).toBe('\\[x\\](y) \\<b\\>');
+  });
+
+  it('a difference of 0 is no difference, however it was summed up', () => {
+    const pair = { a: 'x', b: 'y', difference: 0.1, p: 0.01, pAdjusted: 0.01 };
+    expect(isClear({ ...pair, interval: [0.1 - 0 + 0.2 - 0.3, 0.2] })).toBe(false);
+    expect(isClear({ ...pair, interval: [0.001, 0.2] })).toBe(true);
   });
 
   it('pairs are turned to the leader', () => {

@@ -4,7 +4,7 @@ import { StoreError } from '../../errors.ts';
 import type { SolutionKind } from '../../methods/index.ts';
 import { type FileOptions, writeFileAtomic } from '../../util/atomic-file.ts';
 import type { Compared } from '../compare.ts';
-import { type Analysis, accuracyOf, analyse } from '../compare-analysis.ts';
+import { type Analysis, accuracyOf, analyse, comparable } from '../compare-analysis.ts';
 import type { CompareResult, CompareRow } from '../compare-events.ts';
 import type { Repetition } from '../compare-plan.ts';
 import type { StoredCell } from '../comparison-table.ts';
@@ -76,8 +76,9 @@ export async function writeReport(
 
 function gather(compared: Compared, store: RunStore): Report {
   const analysis = analyse(compared);
+  const { cells: all } = comparable(compared.cells);
   const methods = analysis.rows.map((row, index): ReportedMethod => {
-    const cells = compared.cells.filter((cell) => cell.method === row.method);
+    const cells = all.filter((cell) => cell.method === row.method);
     const done = cells.filter(({ state }) => state === 'done');
     const curves = done.map(({ run }) => curveOf(store, run!));
     return {
@@ -168,12 +169,13 @@ export function spending({ methods }: Report): string {
 export function judging({ compared, analysis }: Report): string[] {
   const { repetitions } = compared.plan;
   const flips = analysis.pairs.filter(({ pRepetitions }) => pRepetitions !== undefined);
+  const fewest = Math.min(...flips.map((pair) => pair.repetitions));
   return [
-    'Every method saw the same train examples, had the same budget and the same seeds. Finalists were scored again in float32 as they would be pasted, and chosen on train and validation examples (a tensor on validation alone). The test split was opened once for each method and seed, at the end.',
-    `Intervals hold 95% and are a bootstrap over the ${repetitions.length === 1 ? 'one repetition' : `${repetitions.length} repetitions`} and, within each gold label, over the test examples; with few repetitions they are a little too narrow, with one they cover the test examples alone.`,
+    'Every method saw the same train examples, had the same budget and the same seeds. Finalists were scored again as they would be pasted (a local model in float32), and chosen on train and validation examples (a tensor on validation alone). The test split was opened once for each method and seed, at the end.',
+    `Intervals hold 95% and are a bootstrap over the ${repetitions.length === 1 ? 'one repetition' : `${repetitions.length} repetitions`} and, within each gold label, over the test examples${repetitions.length === 1 ? ', so that they cover the test examples alone' : ''}. What few repetitions add is underestimated; where each has test examples of its own, what these add counts twice.`,
     'p-values of pairs are from a paired permutation test over the test examples, each with its hits summed over the repetitions that both methods finished, adjusted by Holm for all pairs. It is about the prompts that were found. A difference counts as more than noise when the adjusted p is below 0.05 and the interval leaves out 0.',
     flips.length > 0
-      ? `Flipping whole repetitions instead asks whether new seeds would show the same; with ${repetitions.length} repetitions the smallest possible p of that test is ${(2 / 2 ** repetitions.length).toPrecision(2)}.`
+      ? `Flipping whole repetitions instead (p over runs, not adjusted) asks whether new seeds would show the same; with ${fewest} of them the smallest possible p of that test is ${(2 / 2 ** fewest).toPrecision(2)}.`
       : 'Whether new seeds would show the same can be tested with five repetitions or more.',
   ];
 }
