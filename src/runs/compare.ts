@@ -206,7 +206,9 @@ function takeOver(store: RunStore, id: string, paid: readonly StoredCell[]): voi
     if (state !== 'running') own.add(keyOf(method, repetition));
   }
   for (const cell of paid) {
-    if (!own.has(keyOf(cell.method, cell.repetition))) store.comparisons.putCell(id, cell);
+    if (own.has(keyOf(cell.method, cell.repetition))) continue;
+    const outcome = { ...cell.outcome!, isTaken: true };
+    store.comparisons.putCell(id, { ...cell, outcome });
   }
 }
 
@@ -263,14 +265,10 @@ async function runGrid(
 }
 
 /** What this comparison's cells have cost at most; those that it took over were another's. */
-function* paidFor(
-  { store, id }: Pick<Grid, 'store' | 'id'>,
-  cells: readonly StoredCell[],
-): Iterable<Totals> {
-  const { started } = store.comparisons.get(id);
+function* paidFor({ store }: Pick<Grid, 'store'>, cells: readonly StoredCell[]): Iterable<Totals> {
   for (const { run, outcome, state } of cells) {
     // What a cell in hand has paid enters again as its journal is read.
-    if (run === undefined || state === 'running' || store.getRun(run).started < started) continue;
+    if (run === undefined || state === 'running' || outcome?.isTaken) continue;
     // The journal knows of the test and of calls without an answer, too; the ledger of models in this process.
     const paid = paidIn({ recordings: store.recordings, run });
     const { calls, tokens, usd } = outcome?.found.ledger ? totalsOf(outcome.found.ledger) : paid;

@@ -2,6 +2,7 @@
  * Comparisons in the store, and their cells: one row a method and repetition. A cell is `running`
  * until its search ends, `untested` until the test split was opened for it, then `done`.
  */
+import { StoreError } from '../errors.ts';
 import type { Untested } from './conclude.ts';
 import type { Database } from './sqlite.ts';
 
@@ -24,10 +25,12 @@ export interface StoredComparison extends NewComparison {
 export interface CellTest {
   /** Hash of the test examples: equal where cells were tested on the same ones. */
   readonly hash: string;
-  /** 1 where the gold label was found, else 0. */
+  /** 1 where the gold label was found, else 0; of free text, the metric's score. */
   readonly hits: readonly number[];
   /** Class index of each example. */
   readonly gold: readonly number[];
+  /** Places of examples that have no score, whose hits say nothing. @default none */
+  readonly unanswered?: readonly number[];
 }
 
 export interface CellOutcome {
@@ -35,6 +38,8 @@ export interface CellOutcome {
   /** Mean reward on train, in float32. */
   readonly trainReward: number;
   readonly test?: CellTest;
+  /** Another comparison has paid for it. */
+  readonly isTaken?: boolean;
 }
 
 export interface StoredCell {
@@ -53,6 +58,8 @@ export interface ComparisonTable {
   find(question: string): StoredComparison[];
   /** All, newest first. */
   list(): StoredComparison[];
+  /** @throws StoreError when there is none */
+  get(id: string): StoredComparison;
   cells(comparison: string): StoredCell[];
   /** Stores a cell, or replaces what was known of it. */
   putCell(comparison: string, cell: StoredCell): void;
@@ -106,6 +113,12 @@ export function createComparisonTable(
       read(() => {
         const rows = database.prepare('SELECT * FROM comparisons ORDER BY started DESC, id DESC');
         return (rows.all() as unknown as ComparisonRow[]).map(toComparison);
+      }),
+    get: (id) =>
+      read(() => {
+        const row = database.prepare('SELECT * FROM comparisons WHERE id = ?').get(id);
+        if (!row) throw new StoreError(`comparison ${id}: no such comparison in the store`);
+        return toComparison(row as unknown as ComparisonRow);
       }),
     cells: (comparison) =>
       read(() => {

@@ -116,5 +116,5 @@ export function finishCell(
   // A process may have ended between this and what follows.
   const events = grid.store.lastEvent(cell.run!, 'result') ? [] : [result];
   grid.store.append(cell.run!, { events, prompts, end: { state: 'done', result } });
-  putCell(grid, { ...cell, state: 'done', outcome: { found, trainReward, test } });
+  putCell(grid, { ...cell, state: 'done', outcome: { ...cell.outcome!, test } });
 }
