@@ -166,6 +166,13 @@ it('compares on the same minibatch when the train split is larger than a step', 
   expect(seen.size).toBeGreaterThan(1);
 });
 
+it('scores human prompts on the examples of its first step', async () => {
+  const { context } = await search({ start: 'human', examplesPerStep: 4 }, { evaluations: 1 });
+  const seen = context.pool.top(100).map(({ evaluations }) => evaluations);
+  expect(seen.length).toBeGreaterThan(1);
+  expect(Math.max(...seen)).toBeLessThanOrEqual(4);
+});
+
 it('works where the prompt comes first, written without a space before it', async () => {
   const on = { ...task, template: parseTemplate('{prompt} {input}') };
   const { reports, context } = await search({}, { on, evaluations: 600 });

@@ -309,6 +309,21 @@ it('records a cell that fails and goes on with the rest', async () => {
   expect(ran((await whetstone(...args, '--retry-failed')).out)).toHaveLength(2);
 });
 
+it('reads the files that options name before anything is spent, and notices when they change', async () => {
+  await configure({ methods: { manual: { promptsFile: 'prompts.txt' } } });
+  const missing = await whetstone(...GRID);
+  expect(missing.code).toBe(2);
+  expect(missing.err).toMatch(/prompts\.txt: .*check method\.promptsFile/);
+  expect(ran(missing.out)).toHaveLength(0);
+  await writeFile(join(folder, 'prompts.txt'), 'wab wac\nwad\n');
+  expect(ran((await whetstone(...GRID)).out)).toHaveLength(4);
+  expect(ran((await whetstone(...GRID)).out)).toHaveLength(0);
+  await writeFile(join(folder, 'prompts.txt'), 'wab wac\nwad wae\n');
+  const { out } = await whetstone(...GRID);
+  // The other method's cells are the same as before.
+  expect(ran(out).map(({ method }: { method: string }) => method)).toEqual(['manual', 'manual']);
+});
+
 it('does a cell anew whose run was deleted', async () => {
   await configure({});
   const args = ['compare', 'w.yaml', '--json', '--methods', 'manual,random', '--seeds', '1'];

@@ -127,6 +127,33 @@ it('gives the same rewards when keys and values do not fit and are streamed', as
   await streamed.close();
 });
 
+it.each(['{input} {prompt}', '{prompt} {input} so'])(
+  'scores more prompts in one call than it keeps between calls: %s',
+  async (template) => {
+    const task = taskOf(template);
+    const some = prompts();
+    const texts = some.map(({ text }) => text);
+    // Room for the two class scores of one prompt.
+    const few = environmentOf(task, { scoresKept: 2 * task.train.length });
+    const all = environmentOf(task);
+    expect(await few.step(some)).toEqual(await all.step(some));
+    const rewards = (scores: readonly { reward: number }[]) => scores.map(({ reward }) => reward);
+    const again = rewards(await few.step(some));
+    for (const [p, reward] of rewards(await all.step(some)).entries()) {
+      expect(again[p]).toBeCloseTo(reward, 3);
+    }
+    // The oldest made room: what it no longer knew was computed again.
+    expect(all.evaluations).toBe(3 * 11);
+    expect(few.evaluations).toBe(5 * 11);
+    const evaluated = rewards(await few.evaluate(texts));
+    for (const [p, reward] of rewards(await all.evaluate(texts)).entries()) {
+      expect(evaluated[p]).toBeCloseTo(reward, 3);
+    }
+    await few.close();
+    await all.close();
+  },
+);
+
 it('scores label words of several tokens by the log-probability of all of them', async () => {
   const long = `${words[3]!} ${words[4]!}`;
   const task = taskOf('{input} {prompt}', [words[0]!, long]);

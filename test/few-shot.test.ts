@@ -1,8 +1,13 @@
 /** Few-shot on tiny checkpoints: what it shows is never what it is scored on, and it improves. */
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { TextSolution } from '../src/methods/index.ts';
 import { scoreOnOpenSplits } from '../src/runs/choose.ts';
 import { finalistsOf } from '../src/runs/conclude.ts';
+import { optimize } from '../src/runs/optimize.ts';
+import { planRun } from '../src/runs/plan.ts';
+import { openStore } from '../src/runs/store.ts';
 import { Workbench } from '../src/runs/workbench.ts';
 import { searchTiny, type TinyTask, tinyTask } from './tiny-task.ts';
 
@@ -90,6 +95,53 @@ describe('no example is judged with its answer in sight', () => {
       expect(train.reward).toBeCloseTo(searched.reward, 3);
       expect(train.accuracy).toBe(searched.accuracy);
     });
+  });
+});
+
+describe('a train split that repeats texts', () => {
+  it('scores on none that repeats a shown one', async () => {
+    const repeating = await tinyTask();
+    const path = join(repeating.folder, 'train.tsv');
+    const [head, ...rows] = (await readFile(path, 'utf8')).trim().split('\n');
+    // Sixteen of them in pairs, that differ in case alone; eight by themselves.
+    const twice = rows.slice(0, 8).map((row) => row.replace('the food', 'The food'));
+    await writeFile(path, [head, ...rows.slice(0, 16), ...twice].join('\n'));
+    const set = ['method.name=few-shot', 'method.share=0.4', 'budget.evaluations=600'];
+    const { reports, pool } = await searchTiny(repeating, ...set);
+    const bench = await Workbench.open(await repeating.load(), {});
+    const { train } = bench.task;
+    const said = reports.flatMap(({ tried }) => tried.map(({ prompt }) => prompt.text));
+    const isShown = (input: string) =>
+      said.some((text) => text.toLowerCase().includes(`${input.toLowerCase()} `));
+    const scored = new Set(
+      reports.flatMap(({ tried }) => tried.flatMap(({ score }) => score.examples)),
+    );
+    expect(scored.size).toBeGreaterThan(3);
+    expect([...scored].filter((e) => isShown(train[e]!.input))).toEqual([]);
+    const shown = train.filter(({ input }) => isShown(input)).map(({ id }) => id);
+    expect(pool.best!.leftOut).toEqual(expect.arrayContaining(shown));
+    await bench.close();
+    await repeating.remove();
+  });
+});
+
+describe('a label with one train example', () => {
+  it('is refused before anything is spent', async () => {
+    const lone = await tinyTask();
+    const path = join(lone.folder, 'train.tsv');
+    const rows = (await readFile(path, 'utf8')).trim().split('\n');
+    const isNegative = (row: string) => row.endsWith('\t0');
+    await writeFile(path, rows.filter((row, i) => i < 3 || isNegative(row)).join('\n'));
+    const store = await openStore();
+    const message =
+      'few-shot: label "1" has 1 train example, expected at least 2, one to show and one to score on; add train examples, raise task.shots, or take another method';
+    const loaded = await lone.load('method.name=few-shot');
+    await expect(optimize(loaded, { store })).rejects.toThrow(message);
+    expect(store.listRuns({ limit: 1 })).toEqual([]);
+    await expect(planRun(loaded)).rejects.toThrow(message);
+    await expect(searchTiny(lone, 'method.name=few-shot')).rejects.toThrow(message);
+    store.close();
+    await lone.remove();
   });
 });
 

@@ -117,6 +117,12 @@ describe('soft-prompt', () => {
     await peft.close();
   });
 
+  it('has patience until it has looked at validation, however seldom it looks', async () => {
+    const { steps } = await run('llama', { ...quick, steps: 12, validateEvery: 4, patience: 2 });
+    expect(steps.length).toBeGreaterThanOrEqual(8);
+    expect(steps.length % 4).toBe(0);
+  });
+
   it('finds a learning rate by itself', async () => {
     const { steps } = await run('llama', { ...quick, learningRate: 'auto', steps: 2 });
     const rates = steps.map(({ quantities }) => quantities!.learningRate!);

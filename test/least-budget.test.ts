@@ -73,6 +73,17 @@ it('takes the smaller block of a race, human candidates, and a file as one promp
   expect(await leastOf(...evolution, 'method.start=human')).toBe(5);
 });
 
+it('counts human prompts that triggers may begin with, where they are more than a step tries', async () => {
+  const { config, folder } = await task.load();
+  const data = await loadTask(config.task, { baseFolder: folder, seed: config.seed });
+  const set = ['method.name=autoprompt', 'method.start=human'];
+  // Two of them hold a label word.
+  expect(await leastOf(...set, 'method.searchWidth=2')).toBe(
+    (humanCandidates(data).length - 2) * 13,
+  );
+  expect(await leastOf(...set)).toBe(64 * 13);
+});
+
 it('counts human prompts that a policy sets out from, of which a small budget takes fewer', async () => {
   const set = ['method.name=policy-gradient', 'method.start=human', 'method.adapterWidth=16'];
   // Two of the human prompts have words in the tiny vocabulary, and cost as much as a step of two.

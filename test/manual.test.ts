@@ -4,6 +4,9 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { humanCandidates, ordinaryPrompt } from '../src/methods/index.ts';
 import { readPromptsFile } from '../src/methods/prompts-file.ts';
+import { optimize } from '../src/runs/optimize.ts';
+import { planRun } from '../src/runs/plan.ts';
+import { openStore } from '../src/runs/store.ts';
 import { parseTemplate, sealSplit, type Task } from '../src/tasks/index.ts';
 import { searchTiny, type TinyTask, tinyTask } from './tiny-task.ts';
 
@@ -64,6 +67,32 @@ it('says which file is not there', async () => {
   await expect(manual('method.promptsFile=none.txt')).rejects.toThrow(
     /none\.txt: no such file; check method\.promptsFile/,
   );
+});
+
+describe('a file of prompts', () => {
+  const load = (...set: string[]) => task.load('method.name=manual', ...set);
+
+  it.each([
+    ['manual', 'none.txt', /none\.txt: no such file; check method\.promptsFile/],
+    ['grpo', 'none.txt', /none\.txt: no such file; check method\.promptsFile/],
+    ['manual', 'empty.txt', /empty\.txt: holds no prompt/],
+  ])('of %s, %s, is refused before anything is spent', async (name, file, message) => {
+    await writeFile(join(task.folder, 'empty.txt'), '\n');
+    const store = await openStore();
+    const loaded = await load(`method.name=${name}`, `method.promptsFile=${file}`);
+    await expect(optimize(loaded, { store })).rejects.toThrow(message);
+    expect(store.listRuns({ limit: 1 })).toEqual([]);
+    store.close();
+    await expect(planRun(loaded)).rejects.toThrow(message);
+  });
+
+  it('counts in a plan as prompts that are typed in do', async () => {
+    await writeFile(join(task.folder, 'three.txt'), 'It was\nSo\nThe film was\n');
+    const read = await planRun(await load('method.promptsFile=three.txt'));
+    const typed = await planRun(await load('method.prompts=[It was, So, The film was]'));
+    expect(read).toEqual(typed);
+    expect(read.calls).toBeLessThan((await planRun(await load())).calls);
+  });
 });
 
 describe('the race', () => {

@@ -41,6 +41,8 @@ export interface EnvironmentOptions {
   readonly precision: Precision;
   /** Most bytes of keys and values kept between steps; more is streamed. @default 2 GB */
   readonly cacheBytes?: number;
+  /** Most class scores kept between calls; a call holds as many as it needs. @default 64 million */
+  readonly scoresKept?: number;
   /** Prompts of one pass, where they come first. @default 16 */
   readonly promptsPerPass?: number;
   /** Examples of one pass. @default EXAMPLES_PER_PASS */
@@ -95,7 +97,7 @@ export class Environment implements PromptScorer {
     this.programs = options.programs ?? new TaskLmPrograms(taskLm, options);
     const labels = labelWordsOf(task, taskLm.config.kind, taskLm.tokenizer);
     this.classScores = new ClassScores(this.programs, labels, (ids) => this.texts.answerPlace(ids));
-    this.known = new ScoreCache(examples.length, task.classes.length);
+    this.known = new ScoreCache(options.scoresKept);
     this.blocks = divide(
       this.texts,
       together ?? [examples.map((_, e) => e)],
@@ -128,11 +130,16 @@ export class Environment implements PromptScorer {
   ): Promise<PromptScore[]> {
     const blocks = options.blocks ?? this.blocks.map((_, i) => i);
     const ids = prompts.map((prompt) => prompt.ids ?? this.layout.prompt(prompt.text));
-    await this.fill(ids, blocks);
     const wanted = blocks.flatMap((block) => this.blocks[block]!.examples);
-    const scores = ids.map((prompt, p) =>
-      this.summarise(this.known.get(key(prompt)), wanted, { text: prompts[p]!.text, ids: prompt }),
-    );
+    const scores = await this.known.during(async () => {
+      await this.fill(ids, blocks);
+      return ids.map((prompt, p) =>
+        this.summarise(this.knownOf(prompt, blocks), wanted, {
+          text: prompts[p]!.text,
+          ids: prompt,
+        }),
+      );
+    });
     return this.charge(
       prompts.map(({ text }) => text),
       scores,
@@ -147,7 +154,16 @@ export class Environment implements PromptScorer {
     texts: readonly string[],
     onProgress: (share: number) => void = () => {},
   ): Promise<PromptScore[]> {
+    const scores = await this.known.during(() => this.evaluateAll(texts, onProgress));
+    return this.charge(texts, scores);
+  }
+
+  private async evaluateAll(
+    texts: readonly string[],
+    onProgress: (share: number) => void,
+  ): Promise<PromptScore[]> {
     const all = this.examples.map((_, e) => e);
+    const blocks = this.blocks.map((_, b) => b);
     const readings = texts.map((text) => {
       const prompt = this.layout.prompt(text);
       const joint = this.examples.map(({ input }) => this.layout.whole(input, text));
@@ -161,13 +177,20 @@ export class Environment implements PromptScorer {
     const divisible = readings.filter(({ odd }) => odd.length < all.length);
     await this.fill(
       divisible.map(({ prompt }) => prompt),
-      this.blocks.map((_, i) => i),
+      blocks,
       onProgress,
     );
     const out: PromptScore[] = [];
     const C = this.task.classes.length;
     for (const [r, { prompt, joint, odd }] of readings.entries()) {
-      const scores = this.known.get(key(prompt)).slice();
+      const scores = new Float32Array(all.length * C);
+      if (odd.length < all.length) {
+        const known = this.knownOf(prompt, blocks);
+        const order = blocks.flatMap((block) => this.blocks[block]!.examples);
+        order.forEach((e, i) => {
+          scores.set(known.subarray(i * C, (i + 1) * C), e * C);
+        });
+      }
       if (odd.length > 0) {
         const asked = JSON.stringify([this.place, 'whole', texts[r]]);
         const afresh = await this.recorder.floats(asked, () =>
@@ -182,7 +205,7 @@ export class Environment implements PromptScorer {
       }
       out.push(this.summarise(scores, all, { text: texts[r]!, ids: prompt }));
     }
-    return this.charge(texts, out);
+    return out;
   }
 
   /** Indices of a block's examples. */
@@ -231,11 +254,9 @@ export class Environment implements PromptScorer {
     for (const { key: asked, values } of this.recorder.known(`["${this.place}",`)) {
       const [, block, prompts] = JSON.parse(asked) as [string, number | string, string[]];
       if (typeof block === 'string') continue;
+      const size = E(block).length * C;
       prompts.forEach((prompt, p) => {
-        E(block).forEach((e, i) => {
-          const at = (p * E(block).length + i) * C;
-          this.known.set(prompt, e, values.subarray(at, at + C));
-        });
+        this.known.set(prompt, block, values.subarray(p * size, (p + 1) * size));
       });
     }
   }
@@ -253,14 +274,29 @@ export class Environment implements PromptScorer {
     return prices ? scores.map((score, i) => charged(score, prices[i]!)) : scores;
   }
 
+  /** Class scores [examples, C] of a prompt on blocks that are known, in their order. */
+  private knownOf(prompt: readonly number[], blocks: readonly number[]): Float32Array {
+    const name = key(prompt);
+    const parts = blocks.map((block) => this.known.get(name, block)!);
+    const scores = new Float32Array(parts.reduce((sum, { length }) => sum + length, 0));
+    let at = 0;
+    for (const part of parts) {
+      scores.set(part, at);
+      at += part.length;
+    }
+    return scores;
+  }
+
+  /** Sums up class scores [examples, C], in the order of `examples`. */
   private summarise(
     scores: Float32Array,
-    wanted: readonly number[],
+    examples: readonly number[],
     prompt: { readonly text: string; readonly ids: readonly number[] },
   ): PromptScore {
     const { reward, compose } = this.options;
     const composed = compose && ((own: number) => compose(own, prompt));
-    return scoreOf(scores, this.examples, { reward, wanted, compose: composed });
+    const own = examples.map((e) => this.examples[e]!);
+    return { ...scoreOf(scores, own, { reward, compose: composed }), examples };
   }
 
   /** Computes what is not known yet of `prompts` on `blocks`. */
@@ -279,7 +315,7 @@ export class Environment implements PromptScorer {
     for (const [i, b] of blocks.entries()) {
       onProgress(i / blocks.length);
       const block = this.blocks[b]!;
-      const missing = unique.filter((ids) => !this.known.has(key(ids), block.examples[0]!));
+      const missing = unique.filter((ids) => !this.known.get(key(ids), b));
       if (missing.length > 0) await this.compute(missing, block);
       await this.caches.settle(block);
     }
@@ -301,7 +337,7 @@ export class Environment implements PromptScorer {
         for (const [j, b] of blocks.entries()) {
           onProgress((i + (some.length * j) / blocks.length) / prompts.length);
           const block = this.blocks[b]!;
-          const missing = some.filter((ids) => !this.known.has(key(ids), block.examples[0]!));
+          const missing = some.filter((ids) => !this.known.get(key(ids), b));
           if (missing.length < some.length) {
             if (missing.length > 0) await this.compute(missing, block);
             continue;
@@ -344,16 +380,14 @@ export class Environment implements PromptScorer {
     kept?: () => Promise<PrefixCache>,
   ): Promise<void> {
     const E = block.examples.length;
-    const C = this.task.classes.length;
+    const at = this.blocks.indexOf(block);
     this.options.signal?.throwIfAborted();
-    const asked = JSON.stringify([this.place, this.blocks.indexOf(block), prompts.map(key)]);
+    const asked = JSON.stringify([this.place, at, prompts.map(key)]);
     const scores = await this.recorder.floats(asked, () => this.blockScores(prompts, block, kept));
     this.evaluations += prompts.length * E;
+    const size = E * this.task.classes.length;
     prompts.forEach((ids, p) => {
-      block.examples.forEach((e, i) => {
-        const at = (p * E + i) * C;
-        this.known.set(key(ids), e, scores.subarray(at, at + C));
-      });
+      this.known.set(key(ids), at, scores.subarray(p * size, (p + 1) * size));
     });
   }
 

@@ -149,11 +149,13 @@ export class TextEnvironment implements PromptScorer {
     wanted: readonly number[],
     onProgress?: (share: number) => void,
   ): Promise<PromptScore[]> {
-    const missing = [...new Set(texts)].flatMap((text) =>
-      wanted.filter((e) => !this.known(text, e)).map((e) => ({ text, e })),
-    );
-    if (missing.length > 0) await this.ask(missing, onProgress);
-    const scores = texts.map((text) => this.summarise(text, wanted));
+    const scores = await this.memory.during(async () => {
+      const missing = [...new Set(texts)].flatMap((text) =>
+        wanted.filter((e) => !this.known(text, e)).map((e) => ({ text, e })),
+      );
+      if (missing.length > 0) await this.ask(missing, onProgress);
+      return texts.map((text) => this.summarise(text, wanted));
+    });
     const prices = await this.options.charge?.(texts);
     return prices ? scores.map((score, i) => charged(score, prices[i]!)) : scores;
   }
@@ -306,20 +308,36 @@ export function requestOf(task: TextTask, { prompt, input, ...own }: MessageValu
   };
 }
 
-/** Answers by place (task LM, template, decoding, prompt) and example; the oldest places make room. */
+/**
+ * Answers by place (task LM, template, decoding, prompt) and example. Between two calls the oldest places
+ * make room; what a call asked for stays until it ends.
+ */
 export class AnswerMemory {
   private readonly places = new Map<string, Map<string, Judged>>();
   private readonly failed = new Set<string>();
   private size = 0;
+  /** Calls under way. */
+  private calls = 0;
   private readonly limit: number;
 
-  /** Keeps about `limit` answers. */
+  /** Keeps `limit` answers between calls. */
   constructor(limit = 1_000_000) {
     this.limit = limit;
   }
 
   get isEmpty(): boolean {
     return this.size === 0;
+  }
+
+  /** Runs a call of which nothing is given up before it ends. */
+  async during<T>(call: () => Promise<T>): Promise<T> {
+    this.calls++;
+    try {
+      return await call();
+    } finally {
+      this.calls--;
+      this.makeRoom();
+    }
   }
 
   /** Remembers that no answer came; true where that is so for the second time. */
@@ -342,10 +360,15 @@ export class AnswerMemory {
     }
     if (!answers.has(example)) this.size++;
     answers.set(example, judged);
-    const oldest = this.places.entries().next().value;
-    if (this.size > this.limit && oldest && oldest[0] !== place) {
-      this.size -= oldest[1].size;
-      this.places.delete(oldest[0]);
+    this.makeRoom();
+  }
+
+  private makeRoom(): void {
+    if (this.calls > 0) return;
+    for (const [place, answers] of this.places) {
+      if (this.size <= this.limit) return;
+      this.size -= answers.size;
+      this.places.delete(place);
     }
   }
 }

@@ -24,7 +24,7 @@ import {
   triggerTokens,
   turnsIn,
 } from './trigger-candidates.ts';
-import { triggerStarts } from './trigger-starts.ts';
+import { humanStarts, triggerStarts } from './trigger-starts.ts';
 
 const options = z.strictObject({
   name: z.literal('autoprompt').default('autoprompt'),
@@ -66,7 +66,11 @@ export const autoprompt = method({
   name: 'autoprompt',
   summary: 'Trigger tokens by first-order token gradients: AutoPrompt, or GCG with positions all.',
   options,
-  leastEvaluations: (o, task) => stepEvaluations({ ...o, batchSize: o.searchWidth }, task),
+  leastEvaluations(o, task) {
+    // Which of them read as the same tokens, only a tokenizer can tell.
+    const humans = o.start === 'human' ? humanStarts(task, o).length : 0;
+    return stepEvaluations({ ...o, batchSize: Math.max(o.searchWidth, humans) }, task);
+  },
   async *run(context, o) {
     const { environment, budget, rng } = context;
     const tokens = triggerTokens(environment, o);
@@ -84,7 +88,7 @@ export const autoprompt = method({
       for (let step = (kept?.step ?? 0) + 1; budget.isOpen; step++) {
         const batch = minibatch(context, o.examplesPerStep);
         if (!current || stale >= o.patience) {
-          const tried = await score(context, await starts.next(), batch);
+          const tried = await score(context, await starts.next(batch), batch);
           for (const { prompt } of tried) known.add(prompt.text);
           current = bestOf(tried).prompt;
           stale = 0;

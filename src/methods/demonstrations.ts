@@ -99,10 +99,14 @@ export class Drawer<E> {
     return this.collect(count, (attempt) => {
       // Where random sets are too long, look among ever shorter examples.
       const share = 0.5 ** Math.floor(attempt / (8 * count));
-      const groups = this.groups.map((group) =>
-        rng.shuffle(group.slice(0, Math.max(needed, Math.ceil(share * group.length)))),
-      );
-      return rng.shuffle(roundRobin(rng.shuffle(groups), shots));
+      const shortest = (least: number) =>
+        this.groups.map((g) => g.slice(0, Math.max(least, Math.ceil(share * g.length))));
+      let least = needed;
+      let groups = shortest(least);
+      // What a small group lacks, the others make up for.
+      while (groups.flat().length < shots) groups = shortest(++least);
+      const shuffled = groups.map((group) => rng.shuffle(group));
+      return rng.shuffle(roundRobin(rng.shuffle(shuffled), shots));
     });
   }
 

@@ -237,7 +237,9 @@ class Course {
     let state = going?.optimizer ?? optimizer.init(parameters);
     let reached = going?.reached;
     let [best, bestAt] = going?.best ?? [Number.NEGATIVE_INFINITY, 0];
-    const isOver = (step: number) => step - bestAt >= limits.patience;
+    const isLook = (step: number) => step % limits.every === 0 || step === limits.steps;
+    // Only a look can be without a better reward.
+    const isOver = (step: number) => isLook(step) && step - bestAt >= limits.patience;
     try {
       if (going && isOver(going.step)) return reached;
       // What one begins with may be hard to better, and there is something to show at once.
@@ -259,8 +261,7 @@ class Course {
         }
         const clipped = clipByGlobalNorm(gradients, options.clipNorm);
         [parameters, state] = optimizer.update(parameters, clipped, state);
-        const isValidated = step % limits.every === 0 || step === limits.steps;
-        const validation = isValidated ? await this.validate(encoder, parameters) : undefined;
+        const validation = isLook(step) ? await this.validate(encoder, parameters) : undefined;
         if (validation) {
           reached = validation.reward;
           if (reached > best) [best, bestAt] = [reached, step];

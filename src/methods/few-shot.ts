@@ -12,10 +12,17 @@
  * and no learned policy.
  */
 import { z } from 'zod';
-import type { Environment, PromptScore, PromptScorer } from '../environment/index.ts';
-import { ConfigError } from '../errors.ts';
+import {
+  type Environment,
+  type PromptScore,
+  type PromptScorer,
+  readable,
+} from '../environment/index.ts';
+import { ConfigError, DataError } from '../errors.ts';
+import { textKey } from '../tasks/duplicates.ts';
+import { excerpt } from '../tasks/excerpt.ts';
 import { apportion, sampleStratified, splitStratified } from '../tasks/split.ts';
-import type { AnyExample, Example, TextExample, TextTask } from '../tasks/task.ts';
+import type { AnyExample, AnyTask, Example, TextExample, TextTask } from '../tasks/task.ts';
 import {
   Drawer,
   demonstrate,
@@ -87,7 +94,12 @@ export const fewShot = method({
     return Math.min(o.draws, orders(o.shots)) * firstRound(scored, size);
   },
   needs: { taskLm: anyTaskLm },
+  check(o, { task }) {
+    refuseLoneExamples(task);
+    return o;
+  },
   async *run(context: PromptContext, o) {
+    refuseLoneExamples(context.task);
     if (isOpen(context)) yield* climb(context, o, await showingOf(context, o));
     else yield* climb(context, o, textShowing(context, o));
   },
@@ -137,7 +149,7 @@ async function showingOf(context: MethodContext, o: Options): Promise<Showing<Ex
     prompt: o.prompt ?? ordinaryPrompt(task),
     separator: o.separator ?? (isMasked ? ' ' : '\n\n'),
   };
-  const { shown, scored } = partsOf(context, o);
+  const { shown, scored, leftOut } = partsOf(context, o);
   const template = templateWith(task, shape);
   const environment = context.environmentWith(template, {
     examples: scored,
@@ -161,7 +173,7 @@ async function showingOf(context: MethodContext, o: Options): Promise<Showing<Ex
   return {
     drawer,
     environment,
-    placement: { template, leftOut: shown.map(({ id }) => id) },
+    placement: { template, leftOut },
     placeOf: (e) => places.get(scored[e]!)!,
   };
 }
@@ -178,7 +190,8 @@ function textShowing(context: PromptContext, o: Options): Showing<TextExample> {
   ];
   const golds = task.labelWords ?? ['any'];
   const [shown, rest] = splitStratified(task.train, parts, rng.fork('parts'), { golds });
-  const scored = sampleStratified(rest!, o.mostExamples, rng.fork('scored'));
+  const { others, repeats } = apart(rest!, shown!, readable);
+  const scored = sampleStratified(others, o.mostExamples, rng.fork('scored'));
   const environment = context.environmentWith(task.template.source, { examples: scored });
   const labels = [...new Set(shown!.map(({ label }) => label))];
   const drawer = new Drawer({
@@ -194,7 +207,7 @@ function textShowing(context: PromptContext, o: Options): Showing<TextExample> {
   return {
     drawer,
     environment,
-    placement: { leftOut: shown!.map(({ id }) => id) },
+    placement: { leftOut: [...shown!, ...repeats].map(({ id }) => id) },
     placeOf: (e) => places.get(scored[e]!)!,
   };
 }
@@ -215,9 +228,35 @@ function orders(shots: number): number {
 
 /** Examples that `partsOf` leaves to give the rewards. */
 function scoredOf(train: readonly AnyExample[], share: number): number {
+  return [...countsOf(train).values()].reduce(
+    (sum, n) => sum + apportion(n, [share, 1 - share])[1]!,
+    0,
+  );
+}
+
+/** Examples by label. */
+function countsOf(train: readonly AnyExample[]): Map<number, number> {
   const counts = new Map<number, number>();
   for (const { label = 0 } of train) counts.set(label, 1 + (counts.get(label) ?? 0));
-  return [...counts.values()].reduce((sum, n) => sum + apportion(n, [share, 1 - share])[1]!, 0);
+  return counts;
+}
+
+/** @throws DataError naming the first label with a single train example: it needs one to show and one to score on */
+function refuseLoneExamples(task: AnyTask): void {
+  const lone = [...countsOf(task.train)].find(([, count]) => count === 1)?.[0];
+  if (lone === undefined) return;
+  const golds = task.kind === 'text' ? task.labelWords : task.classes.map(({ gold }) => gold);
+  const what = golds ? `label "${excerpt(golds[lone]!)}"` : `task ${task.name}`;
+  throw new DataError(
+    `few-shot: ${what} has 1 train example, expected at least 2, one to show and one to score on; add train examples, raise task.shots, or take another method`,
+  );
+}
+
+/** Examples beside the shown ones: those with a text of their own, and those that repeat a shown one's. */
+function apart<E>(rest: readonly E[], shown: readonly E[], textOf: (example: E) => string) {
+  const texts = new Set(shown.map((example) => textKey(textOf(example))));
+  const isRepeat = (example: E) => texts.has(textKey(textOf(example)));
+  return { others: rest.filter((example) => !isRepeat(example)), repeats: rest.filter(isRepeat) };
 }
 
 /** The train split in two: what may be shown, and what gives the rewards. */
@@ -227,14 +266,17 @@ function partsOf({ task, rng, taskLm }: MethodContext, { share, mostExamples: mo
     { name: 'scored', share: 1 - share },
   ];
   const golds = task.classes.map(({ gold }) => gold);
-  const [shown, scored] = splitStratified(task.train, parts, rng.fork('parts'), { golds });
+  const [all, rest] = splitStratified(task.train, parts, rng.fork('parts'), { golds });
   const { mask } = taskLm.tokenizer.special;
   // A masked LM answers at the one mask of a text.
   const isClean = ({ input }: Example) =>
     mask === undefined || !taskLm.tokenizer.encode(input).includes(mask);
+  const shown = all!.filter(isClean);
+  const { others, repeats } = apart(rest!, shown, ({ input }) => input);
   return {
-    shown: shown!.filter(isClean),
-    scored: sampleStratified(scored!, most, rng.fork('scored')),
+    shown,
+    scored: sampleStratified(others, most, rng.fork('scored')),
+    leftOut: [...shown, ...repeats].map(({ id }) => id),
   };
 }
 

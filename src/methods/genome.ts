@@ -7,7 +7,7 @@
  */
 import type { Layout, Prompt } from '../environment/index.ts';
 import type { Tokenizer } from '../models/tokenizer.ts';
-import { actionSpaceOf } from '../policy/action-space.ts';
+import { wholeWords } from '../policy/action-space.ts';
 import type { AnyExample, AnyTask } from '../tasks/task.ts';
 import type { Rng } from '../util/rng.ts';
 import { humanCandidates } from './human-prompts.ts';
@@ -28,9 +28,10 @@ export interface Alphabet {
 export function alphabetOf(unit: Unit, task: AnyTask, tokenizer?: Tokenizer): Alphabet {
   if (unit === 'words' || !tokenizer)
     return { units: wordsOf(task).map((word) => ` ${word}`), split: splitWords };
-  const units = actionSpaceOf(tokenizer).ids.map((id) => tokenizer.tokenText(id));
+  // Vocabularies of words (WordPiece) keep no spaces in their tokens.
+  const spaced = (text: string) => (text.startsWith(' ') ? text : ` ${text}`);
   return {
-    units,
+    units: wholeWords(tokenizer).map((id) => spaced(tokenizer.tokenText(id))),
     split(text) {
       const pieces = tokenizer.encode(` ${text}`).map((id) => tokenizer.tokenText(id));
       // Pieces of one character, and words that the tokenizer does not know, are no units.

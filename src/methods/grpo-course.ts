@@ -2,7 +2,6 @@
  * The state of one GRPO training and what is done to it, step by step: imitate, write and judge groups
  * of prompts, update. The loop around it, its options and what it reports are `grpo.ts`.
  */
-import { resolve } from 'node:path';
 import type { PromptScore } from '../environment/index.ts';
 import {
   type CompletionGroup,
@@ -26,7 +25,7 @@ import { humanCandidates } from './human-prompts.ts';
 import type { WriterContext } from './method.ts';
 import { objectives } from './objectives.ts';
 import { finite } from './policy-loop.ts';
-import { readPromptsFile } from './prompts-file.ts';
+import { withPromptsFile } from './prompts-file.ts';
 import { type DrawState, type DrawSubjects, readsEach, type Subject } from './subjects.ts';
 import { warmStart } from './warm-start.ts';
 
@@ -98,12 +97,9 @@ export class Course {
   /** A start from prompts that people write, or from earlier good ones. */
   async imitate(): Promise<void> {
     const { context, options, writer, draw } = this;
-    const { prompts, warmWeight, promptsFile } = options;
-    const read =
-      promptsFile === undefined
-        ? []
-        : await readPromptsFile(resolve(context.folder ?? '.', promptsFile));
-    const given = [...new Set([...(prompts ?? []), ...read])];
+    const { warmWeight } = options;
+    const { prompts = [] } = await withPromptsFile(options, { folder: context.folder ?? '.' });
+    const given = [...new Set(prompts)];
     await warmStart(context, {
       writer,
       draw,

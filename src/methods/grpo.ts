@@ -26,6 +26,7 @@ import { type GrpoOptions, grpoOptions } from './grpo-options.ts';
 import { earlierLora } from './lora-file.ts';
 import { anyTaskLm, method, type WriterContext, type WriterHost } from './method.ts';
 import { stepEvaluations } from './policy-loop.ts';
+import { withPromptsFile } from './prompts-file.ts';
 import { eachContext, readsEach, wholeTask } from './subjects.ts';
 import type { WriterRecipe } from './writer-recipe.ts';
 import { openPolicy, policySolution, savePolicy } from './written-prompts.ts';
@@ -38,6 +39,7 @@ export const grpo = method({
   summary: 'LoRA on a policy LM that writes prompts in words, trained by GRPO, RLOO or REINFORCE.',
   options: grpoOptions,
   needs: { taskLm: anyTaskLm, policyLm: true },
+  check: withPromptsFile,
   leastEvaluations: rolloutEvaluations,
   // Groups that are written again, and a look at validation.
   mostPerStep: (o, task) =>

@@ -39,6 +39,7 @@ export {
 } from './label-words.ts';
 export {
   anyTaskLm,
+  type CheckAbout,
   isOpen,
   type LmKind,
   type Method,

@@ -2,13 +2,12 @@
  * Prompt engineering: human candidates compared by racing (`racing.ts`). They are typed in, read
  * from a file, or built in for tasks of this kind (`human-prompts.ts`).
  */
-import { resolve } from 'node:path';
 import { z } from 'zod';
 import { EXAMPLES_PER_PASS } from '../environment/index.ts';
 import type { AnyTask } from '../tasks/task.ts';
 import { familyNames, humanCandidates } from './human-prompts.ts';
 import { anyTaskLm, method, type PromptContext } from './method.ts';
-import { readPromptsFile } from './prompts-file.ts';
+import { withPromptsFile } from './prompts-file.ts';
 import { firstRound, race, raceEvaluations, shuffledBlocks } from './racing.ts';
 
 const options = z.strictObject({
@@ -34,15 +33,16 @@ export const manual = method({
   options,
   leastEvaluations(given, task) {
     // What a file holds is known when it is read: one prompt at least.
-    const count = candidates(task, given, []).length || 1;
+    const count = candidates(task, given).length || 1;
     return count * firstRound(task.train.length, { blockSize: EXAMPLES_PER_PASS });
   },
   needs: { taskLm: anyTaskLm },
   expectedEvaluations: ({ prompts = [] }, { trainExamples, humanPrompts }) =>
     raceEvaluations(prompts.length || humanPrompts, trainExamples),
+  check: withPromptsFile,
   async *run(context: PromptContext, given) {
-    const { task, environment, rng } = context;
-    const texts = candidates(task, given, await fromFile(context, given));
+    const { task, environment, rng, folder = '.' } = context;
+    const texts = candidates(task, await withPromptsFile(given, { folder }));
     // A prompt too long for any example must not end the run after its race.
     environment.checkRoom(texts);
     const blocks = shuffledBlocks(environment, rng);
@@ -54,19 +54,8 @@ export const manual = method({
   },
 });
 
-async function fromFile(
-  { folder = '.' }: PromptContext,
-  { promptsFile }: Options,
-): Promise<readonly string[]> {
-  return promptsFile === undefined ? [] : readPromptsFile(resolve(folder, promptsFile));
-}
-
-function candidates(
-  task: AnyTask,
-  { prompts = [], promptsFile, families }: Options,
-  read: readonly string[],
-): string[] {
+function candidates(task: AnyTask, { prompts = [], promptsFile, families }: Options): string[] {
   const isOwn = prompts.length > 0 || promptsFile !== undefined;
   const builtIn = families || !isOwn ? humanCandidates(task, families) : [];
-  return [...new Set([...prompts, ...read, ...builtIn])];
+  return [...new Set([...prompts, ...builtIn])];
 }

@@ -153,6 +153,11 @@ export interface Method<Options = unknown> {
   mostPerStep?(options: NoInfer<Options>, task: AnyTask): number;
   /** What a search asks of a policy LM that answers in text, for the same plan. */
   expectedProposals?(options: NoInfer<Options>, evaluations: number): PlannedProposals;
+  /**
+   * Checks options and task before anything is spent; gives the options with what their files hold.
+   * @throws ConfigError and DataError for what would end the search
+   */
+  check?(options: NoInfer<Options>, about: CheckAbout): Options | Promise<Options>;
   run(context: MethodContext, options: Options): AsyncIterable<StepReport>;
   /** Opens what it saved, where that is no text. */
   open?(path: string, context: SolutionContext): Promise<TensorSolution>;
@@ -167,6 +172,12 @@ export interface PlannedProposals {
   readonly characters: number;
   /** Tokens of an answer. */
   readonly tokens: number;
+}
+
+export interface CheckAbout {
+  readonly task: AnyTask;
+  /** Relative paths among the options start here. */
+  readonly folder: string;
 }
 
 export interface PlanAbout {

@@ -115,8 +115,10 @@ export const policyGradient = method({
       for (let step = (kept?.step ?? 0) + 1; context.budget.isOpen; step++) {
         const departures = archive.isEmpty
           ? []
-          : Array.from({ length: Math.round(batchSize * o.archiveShare) }, () =>
-              archive.depart(context.rng),
+          : // At least one prompt is fresh: entropy and baseline are the fresh ones'.
+            Array.from(
+              { length: Math.min(batchSize - 1, Math.round(batchSize * o.archiveShare)) },
+              () => archive.depart(context.rng),
             );
         const episodes = await policy.sample({
           count: batchSize,
@@ -145,7 +147,9 @@ export const policyGradient = method({
           const clipped = clipByGlobalNorm(gradients, o.clipNorm);
           [policy.parameters, state] = optimizer.update(policy.parameters, clipped, state);
         }
-        if (entropy < o.restartEntropy) {
+        // One that is as sure from the start has not settled: it has when it is twice as sure.
+        const settled = first < o.restartEntropy ? first / 2 : o.restartEntropy;
+        if (entropy < settled) {
           // It writes one prompt over and over, which is in the pool: look elsewhere.
           context.warn(`step ${step}: the policy has settled on one prompt, it begins afresh`);
           policy.parameters = fresh;
@@ -220,7 +224,7 @@ function keptOf({ episode, prompt, score }: ScoredEpisode): Kept {
 
 /**
  * A fresh prompt is judged against the other fresh ones, one that set out from the archive against
- * its parent; both in standard deviations of the fresh ones' rewards.
+ * its parent; each in standard deviations of its own kind, rewards or changes; one change alone as it is.
  */
 function advantagesOf(tried: readonly ScoredEpisode[], departures: readonly Departure[]) {
   const fresh = tried.slice(departures.length).map(({ score }) => score.reward);

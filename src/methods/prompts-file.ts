@@ -3,7 +3,7 @@
  * YAML or JSON list of texts. The ending of the name decides; a bad line is refused with its number.
  */
 import { readFile, stat } from 'node:fs/promises';
-import { extname } from 'node:path';
+import { extname, resolve } from 'node:path';
 import { isScalar, isSeq, LineCounter, parseDocument } from 'yaml';
 import { ConfigError } from '../errors.ts';
 
@@ -34,6 +34,21 @@ export async function readPromptsFile(path: string): Promise<string[]> {
   const prompts = reader(text, path).map(({ line, value }) => checked(path, line, value));
   if (prompts.length === 0) throw new ConfigError(`${path}: holds no prompt, write one a line`);
   return prompts;
+}
+
+/**
+ * Options in which the prompts of their file stand behind those that are typed in.
+ * @throws ConfigError as `readPromptsFile` does
+ */
+export async function withPromptsFile<
+  O extends { readonly prompts?: string[] | undefined; readonly promptsFile?: string | undefined },
+>(options: O, { folder }: { readonly folder: string }): Promise<O> {
+  const { prompts = [], promptsFile } = options;
+  if (promptsFile === undefined) return options;
+  return {
+    ...options,
+    prompts: [...prompts, ...(await readPromptsFile(resolve(folder, promptsFile)))],
+  };
 }
 
 async function readText(path: string): Promise<string> {

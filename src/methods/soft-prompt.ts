@@ -12,7 +12,7 @@ import { z } from 'zod';
 import { ConfigError } from '../errors.ts';
 import type { Tokenizer } from '../models/tokenizer.ts';
 import { wordEmbeddings } from '../models/training.ts';
-import { actionSpaceOf } from '../policy/action-space.ts';
+import { wholeWords } from '../policy/action-space.ts';
 import { type BestState, descend, descentEvaluations, noEncoder } from './descent.ts';
 import { createEncoder } from './encoders.ts';
 import { cachedLearner, type Learner, scoreBlocks, wholeLearner } from './learner.ts';
@@ -175,7 +175,7 @@ interface VocabularySample {
 
 /** Whole words; every ordinary token where the tokenizer knows no spaces. */
 function wordsOf(tokenizer: Tokenizer): readonly number[] {
-  const { ids } = actionSpaceOf(tokenizer);
+  const ids = wholeWords(tokenizer);
   if (ids.length > 0) return ids;
   const all = Array.from({ length: tokenizer.size }, (_, id) => id);
   return all.filter((id) => !tokenizer.isSpecial(id));

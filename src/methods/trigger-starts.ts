@@ -1,5 +1,6 @@
 /** Where a search for triggers begins, and where it begins again. */
 import { ConfigError } from '../errors.ts';
+import type { AnyTask } from '../tasks/index.ts';
 import type { Rng } from '../util/rng.ts';
 import { humanCandidates } from './human-prompts.ts';
 import type { MethodContext } from './method.ts';
@@ -15,8 +16,8 @@ export interface StartOptions {
 }
 
 export interface TriggerStarts {
-  /** Gives, call after call, the triggers among whose best the search begins. */
-  next(): Promise<Trigger[]>;
+  /** Gives, call after call, the triggers among whose best on a step's examples the search begins. */
+  next(batch: { blocks?: readonly number[] }): Promise<Trigger[]>;
   /** Texts that were not begun with yet, once they are known. */
   readonly left: readonly string[] | undefined;
 }
@@ -50,8 +51,8 @@ export function triggerStarts(
       get left() {
         return left;
       },
-      async next() {
-        const [text, ...others] = left ?? (await humanPrompts(context, o));
+      async next(batch) {
+        const [text, ...others] = left ?? (await scoredHumans(context, o, batch));
         left = others;
         const trigger = text === undefined ? undefined : filled(text);
         return trigger ? [trigger] : random();
@@ -68,12 +69,26 @@ export function triggerStarts(
   return { next, left: undefined };
 }
 
-/** The human prompts, best first. */
-async function humanPrompts(context: MethodContext, { banLabelWords }: StartOptions) {
+/** The human prompts that a search may begin with. */
+export function humanStarts(
+  task: AnyTask,
+  { banLabelWords }: Pick<StartOptions, 'banLabelWords'>,
+): string[] {
+  const isChecked = banLabelWords && task.kind === 'classification';
+  const isBanned = isChecked ? labelWordTest(task) : () => false;
+  return humanCandidates(task).filter((text) => !isBanned(text));
+}
+
+/** Those, best first. */
+async function scoredHumans(
+  context: MethodContext,
+  o: StartOptions,
+  batch: { blocks?: readonly number[] },
+) {
   const { environment, pool, task } = context;
-  const isBanned = labelWordTest(task);
-  const texts = humanCandidates(task).filter((text) => !(banLabelWords && isBanned(text)));
-  const scores = await environment.step(texts.map((text) => ({ text })));
+  const texts = humanStarts(task, o);
+  const prompts = texts.map((text) => ({ text }));
+  const scores = await environment.step(prompts, batch);
   texts.forEach((text, i) => {
     pool.add({ text }, scores[i]!);
   });

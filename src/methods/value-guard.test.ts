@@ -91,6 +91,15 @@ describe('value guard', () => {
     expect(firstOf(all, 'restore')).toBeLessThan(65);
   });
 
+  it.each([Number.NaN, Number.POSITIVE_INFINITY])('learns nothing from a reward of %d', (none) => {
+    const unknown = { reward: none, best: none };
+    const alike = { deviation: 0, duplicates: 15 / 16 };
+    const collapsing = verdicts(steps(10, (i) => (i === 2 ? unknown : i < 4 ? {} : alike)));
+    expect(firstOf(collapsing, 'restore')).toBe(9);
+    const falling = steps(60, (i) => (i === 5 ? unknown : { reward: i < 20 || i >= 40 ? 10 : 60 }));
+    expect(firstOf(verdicts(falling), 'restore')).toBeGreaterThan(40);
+  });
+
   it('restores so often and no more, then warns', () => {
     const all = verdicts(
       steps(10, () => ({ loss: Number.POSITIVE_INFINITY })),

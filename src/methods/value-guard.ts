@@ -109,10 +109,11 @@ export function judge(
   ];
 }
 
-/** The state with a reading in it. */
+/** The state with a reading in it; a reward that is not finite says nothing. */
 function take(state: GuardState, reading: GuardReading) {
-  const { qAbsMax, reward, deviation, duplicates } = reading;
-  const recent = [...state.recent, reward].slice(-WINDOW);
+  const { qAbsMax, reward, best, deviation, duplicates } = reading;
+  const known = Number.isFinite(reward) ? [reward] : [];
+  const recent = [...state.recent, ...known].slice(-WINDOW);
   const isFull = recent.length === WINDOW;
   const mean = average(recent);
   const noise = Math.sqrt(average(recent.map((x) => (x - mean) ** 2)));
@@ -121,7 +122,7 @@ function take(state: GuardState, reading: GuardReading) {
     recent,
     startQ: state.startQ ?? qAbsMax,
     floor: state.floor ?? (isFull ? { mean, noise } : undefined),
-    bestTried: Math.max(state.bestTried, reading.best),
+    bestTried: Number.isFinite(best) ? Math.max(state.bestTried, best) : state.bestTried,
     best: isFull ? Math.max(state.best, mean) : state.best,
     seen: Object.fromEntries(Object.entries(state.seen).map(([name, n]) => [name, n + 1])),
     alike: deviation === 0 && duplicates >= 0.5 ? state.alike + 1 : 0,

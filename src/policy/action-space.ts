@@ -15,16 +15,21 @@ export interface ActionSpace {
  * @throws ConfigError when no token is a word
  */
 export function actionSpaceOf(tokenizer: Tokenizer): ActionSpace {
-  // A space first, so that a sequence of them is read back as it is; vocabularies of words
-  // (WordPiece) keep no spaces in their tokens, and put them between words themselves.
-  const spaced = wordIds(tokenizer, '');
-  const ids = spaced.length > 0 ? spaced : wordIds(tokenizer, ' ');
+  const ids = wholeWords(tokenizer);
   if (ids.length === 0) {
     throw new ConfigError(
-      'the vocabulary has no token that is a whole word to write prompts with, take another model as policyLm',
+      'the vocabulary has no token that is a whole word to write prompts with, take another model',
     );
   }
   return { ids };
+}
+
+/** Ids of the tokens that are a whole word, ascending; none in vocabularies of characters. */
+export function wholeWords(tokenizer: Tokenizer): number[] {
+  // A space first, so that a sequence of them is read back as it is; vocabularies of words
+  // (WordPiece) keep no spaces in their tokens, and put them between words themselves.
+  const spaced = wordIds(tokenizer, '');
+  return spaced.length > 0 ? spaced : wordIds(tokenizer, ' ');
 }
 
 /** Tokens that are one word with a space before it, the space `lead` or their own. */

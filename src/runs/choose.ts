@@ -87,14 +87,15 @@ export async function shortlist(
     const environment = bench.environment(examples, precision, { template });
     const scores = await environment.step(group.map(({ prompt }) => prompt));
     await environment.close();
-    group.forEach(({ prompt, reward, leftOut }, i) => {
-      const t = bench.task.train.length - (leftOut?.length ?? 0);
+    group.forEach(({ prompt, reward, evaluations, leftOut }, i) => {
+      // Of minibatches, a reward weighs as many examples as it has seen.
+      const t = Math.min(evaluations, bench.task.train.length - (leftOut?.length ?? 0));
       const worth = (reward * t + scores[i]!.reward * v) / (t + v);
       judged.push({ solution: { kind: 'text', text: prompt.text, template, leftOut }, worth });
     });
   }
   return judged
-    .sort((a, b) => b.worth - a.worth)
+    .sort((a, b) => rank(b.worth) - rank(a.worth))
     .slice(0, count)
     .map(({ solution }) => solution);
 }
@@ -119,7 +120,8 @@ export async function race(
   for (let size = FIRST_ROUND; left.length > SURVIVORS && size < all.length; size *= 2) {
     const examples = sampleStratified(all, size, rng.fork(`${size}`));
     const scores = await scoreSolutions(bench, left, examples, onProgress);
-    const order = left.map((_, i) => i).sort((a, b) => scores[b]!.reward - scores[a]!.reward);
+    const ranks = scores.map(({ reward }) => rank(reward));
+    const order = left.map((_, i) => i).sort((a, b) => ranks[b]! - ranks[a]!);
     left = order.slice(0, Math.max(SURVIVORS, Math.ceil(left.length / 2))).map((i) => left[i]!);
   }
   return [...left, ...solutions.filter(({ kind }) => kind !== 'text')];
@@ -153,7 +155,13 @@ export async function scoreOnOpenSplits(
  * examples a class, accuracy on validation alone is too coarse to choose by.
  */
 export function bestOf(scored: readonly Scored[], priced = true): Scored {
-  return scored.reduce((best, next) => (worth(next, priced) > worth(best, priced) ? next : best));
+  const rankOf = (one: Scored) => rank(worth(one, priced));
+  return scored.reduce((best, next) => (rankOf(next) > rankOf(best) ? next : best));
+}
+
+/** What no example gave a score goes last. */
+function rank(worth: number): number {
+  return Number.isNaN(worth) ? Number.NEGATIVE_INFINITY : worth;
 }
 
 /** What it is chosen by; with `priced` false, as if fluency were free. */

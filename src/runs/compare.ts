@@ -15,7 +15,7 @@ import { makeFolder } from '../util/make-folder.ts';
 import type { Bench, OpenOptions, OpenText } from './bench.ts';
 import { CellJournals, noCache } from './cell-journals.ts';
 import type { CompareEvent, OnCompareEvent } from './compare-events.ts';
-import { type Plan, taskOf } from './compare-plan.ts';
+import { type ComparedMethod, type Plan, taskOf } from './compare-plan.ts';
 import type { StoredCell } from './comparison-table.ts';
 import { refuseSmallBudget, refuseUnserved } from './configured-method.ts';
 import { earlierCells, runsUnderOtherBudgets, type StoredPlan } from './earlier-cells.ts';
@@ -78,11 +78,12 @@ export async function compare(plan: Plan, options: CompareOptions): Promise<Comp
   try {
     const [bench] = benches as [Bench, ...Bench[]];
     await refuseUnserved(bench, plan.methods.map(({ method }) => method)); // biome-ignore format: one call
+    const completed = await completedMethods(plan, benches);
     for (const each of new Set(benches)) {
-      refuseSmallBudget(plan.methods, plan.loaded.config, each.task);
-      checkRoom(each, plan.methods.map((compared) => compared.options)); // biome-ignore format: one call
+      refuseSmallBudget(completed, plan.loaded.config, each.task);
+      checkRoom(each, completed.map(({ options }) => options)); // biome-ignore format: one call
     }
-    const hashes = await hashesOf(plan, benches);
+    const hashes = { ...(await hashesOf(plan, benches)), ...fileHashes(plan, completed) };
     const id = chooseComparison(plan, hashes, { ...options, emit });
     const folder = comparisonFolder(store, id);
     makeFolder(folder, 0o700);
@@ -144,6 +145,33 @@ async function openBenches(
     throw error;
   }
   return repetitions.map(({ split }) => bySplit.get(split)!);
+}
+
+/** The methods with what their files hold. @throws ConfigError and DataError for what one cannot work with */
+async function completedMethods(
+  { methods, loaded: { folder } }: Plan,
+  benches: readonly Bench[],
+): Promise<ComparedMethod[]> {
+  const out: ComparedMethod[] = [];
+  for (const { method, options } of methods) {
+    let completed: unknown = options;
+    for (const { task } of new Set(benches)) {
+      completed = (await method.check?.(options, { task, folder })) ?? completed;
+    }
+    out.push({ method, options: completed });
+  }
+  return out;
+}
+
+/** Of what was read from files that options name. */
+function fileHashes(
+  { methods }: Plan,
+  completed: readonly ComparedMethod[],
+): Record<string, string> {
+  const read = completed.filter(({ options }, i) => options !== methods[i]!.options);
+  return Object.fromEntries(
+    read.map(({ method, options }) => [`methods.${method.name}`, sha256Json(options)]),
+  );
 }
 
 async function hashesOf(

@@ -74,8 +74,9 @@ function placeIn(
   if (!isAlike) return undefined;
   const models = compared.method.needs?.policyLm ? ['taskLm', 'policyLm'] : ['taskLm'];
   const splits = ['train', 'validation', 'test'].map((name) => `split:${name}`);
+  const files = `methods.${cell.method}`;
   const isSame =
-    models.every((name) => comparison.hashes[name] === hashes[name]) &&
+    [...models, files].every((name) => comparison.hashes[name] === hashes[name]) &&
     splits.every(
       (name) => comparison.hashes[`${cell.repetition} ${name}`] === hashes[`${repetition} ${name}`],
     );

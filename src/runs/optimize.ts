@@ -71,9 +71,12 @@ export async function optimize(
     });
     bench.paidBefore?.(journal.paid);
     const ends = performance.now() + 1000 * (options.totalSeconds ?? Number.POSITIVE_INFINITY);
-    checkRoom(bench, [methodOptions]);
+    // A run that goes on was checked when it began.
+    const about = { task: bench.task, folder: loaded.folder };
+    const checked = run ? methodOptions : ((await method.check?.(methodOptions, about)) ?? methodOptions); // biome-ignore format: one choice
+    checkRoom(bench, [checked]);
     await refuseUnserved(bench, [method]);
-    refuseSmallBudget([{ method, options: methodOptions }], config, bench.task);
+    refuseSmallBudget([{ method, options: checked }], config, bench.task);
     const parts = { bench, loaded, method, methodOptions };
     const facts = await hashesOf(parts);
     if (run) refuseChanged(run, { facts, config, store });
@@ -167,15 +170,24 @@ export function checkRoom(bench: Bench, options: readonly unknown[]): void {
   checkTask(bench.task, bench.taskLm, Math.max(...rooms));
 }
 
-/** Tokens that a prompt may take: as many as the method writes, and as the human ones have. */
+/** Tokens that a prompt may take: as many as the method writes, and as the human ones and given ones have. */
 function promptRoom(bench: Workbench, methodOptions: unknown): number {
-  const { promptTokens = 0, prompts = [] } = methodOptions as {
-    promptTokens?: number;
-    prompts?: readonly string[];
-  };
+  const given = methodOptions as GivenPrompts;
+  const { promptTokens = 0, virtualTokens = 0, prompts = [], prompt, start } = given;
   const layout = bench.layout();
-  const human = [...humanCandidates(bench.task), ...prompts].map((p) => layout.prompt(p).length);
-  return Math.max(promptTokens, ...human);
+  const lengthOf = (text: unknown) => (typeof text === 'string' ? layout.prompt(text).length : 0);
+  // A start that is no text ("human") is one word.
+  const texts = [...humanCandidates(bench.task), ...prompts, start];
+  return Math.max(promptTokens, virtualTokens + lengthOf(prompt), ...texts.map(lengthOf));
+}
+
+/** How methods name what may stand in the prompt's place; those of a library's user may mean other things. */
+interface GivenPrompts {
+  readonly promptTokens?: number;
+  readonly virtualTokens?: number;
+  readonly prompts?: readonly string[];
+  readonly prompt?: unknown;
+  readonly start?: unknown;
 }
 
 /** Measured: 2.4. */

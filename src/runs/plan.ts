@@ -80,8 +80,9 @@ const API_SECONDS = 1;
 export async function planRun(loaded: LoadedConfig, own: OwnMethods = {}): Promise<CallPlan> {
   const { method, methodOptions } = methodOf(loaded.config, own);
   const planned = await begin(loaded);
-  refuseSmallBudget([{ method, options: methodOptions }], loaded.config, planned.task);
-  return capped(total(planned, [askedBy(planned, method, methodOptions)], 1), loaded);
+  const options = await checked(planned, method, methodOptions);
+  refuseSmallBudget([{ method, options }], loaded.config, planned.task);
+  return capped(total(planned, [askedBy(planned, method, options)], 1), loaded);
 }
 
 /** @throws ConfigError and DataError as the comparison would */
@@ -92,7 +93,10 @@ export async function planComparison({ loaded, methods, repetitions }: Plan): Pr
     const task = taskOf(loaded, some[0]!);
     const planned = await begin({ ...loaded, config: { ...loaded.config, task } });
     refuseSmallBudget(methods, loaded.config, planned.task);
-    const asked = methods.map(({ method, options }) => askedBy(planned, method, options));
+    const asked: Asked[] = [];
+    for (const { method, options } of methods) {
+      asked.push(askedBy(planned, method, await checked(planned, method, options)));
+    }
     plans.push(total(planned, asked, some.length));
   }
   return capped(plans.reduce(joined), loaded);
@@ -125,6 +129,15 @@ async function begin(loaded: LoadedConfig): Promise<Planned> {
     : await loadTask(config.task, { baseFolder: folder, seed: config.seed });
   const limits = choiceLimits[isText ? 'text' : 'logits'];
   return { loaded, task, isText, limits, notes: new Set() };
+}
+
+/** The options as the method checks and completes them. */
+async function checked(
+  { task, loaded: { folder } }: Planned,
+  method: Method,
+  options: unknown,
+): Promise<unknown> {
+  return (await method.check?.(options, { task, folder })) ?? options;
 }
 
 function askedBy(planned: Planned, method: Method, options: unknown): Asked {
