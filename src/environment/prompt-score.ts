@@ -45,32 +45,26 @@ export function answerScores(
   return predicted.map((label, i) => (label === of[examples[i]!]!.label ? 1 : 0));
 }
 
-/** Sums up class scores [all examples, C] over the examples with the indices `wanted`. */
+/** Sums up class scores [examples, C]. */
 export function scoreOf(
   scores: Float32Array,
   examples: readonly Example[],
   {
     reward,
-    wanted = examples.keys(),
     compose,
   }: {
     reward: RewardFunction;
-    wanted?: Iterable<number>;
     /** What becomes of an example's reward. @default it stays as it is */
     compose?: ((own: number) => ComposedReward) | undefined;
   },
 ): PromptScore {
-  const indices = [...wanted];
   const C = scores.length / examples.length;
-  const out = new Float32Array(indices.length * C);
   const predicted: number[] = [];
   const rewards: number[] = [];
   const parts: ComposedReward[] = [];
   let hits = 0;
-  indices.forEach((e, i) => {
+  examples.forEach(({ label: gold }, e) => {
     const row = scores.subarray(e * C, (e + 1) * C);
-    out.set(row, i * C);
-    const gold = examples[e]!.label;
     const best = row.indexOf(row.reduce((a, b) => Math.max(a, b)));
     predicted.push(best);
     const own = reward(row, gold);
@@ -80,13 +74,13 @@ export function scoreOf(
     if (best === gold) hits++;
   });
   return {
-    reward: rewards.reduce((a, b) => a + b, 0) / indices.length,
-    accuracy: hits / indices.length,
-    examples: indices,
+    reward: rewards.reduce((a, b) => a + b, 0) / examples.length,
+    accuracy: hits / examples.length,
+    examples: [...examples.keys()],
     rewards,
     ...(compose ? { parts } : {}),
     predicted,
-    scores: out,
+    scores: scores.slice(),
   };
 }
 
