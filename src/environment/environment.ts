@@ -19,17 +19,20 @@ import { type Charge, charged } from './charge.ts';
 import { checkTask } from './check-task.ts';
 import { ClassScores } from './class-scores.ts';
 import { ExampleTexts } from './example-texts.ts';
+import { KeptResults } from './kept-results.ts';
 import { labelWordsOf } from './label-words.ts';
 import type { Layout, Prompt, Rendered } from './layout.ts';
 import { TaskLmPrograms } from './programs.ts';
 import { type PromptScore, scoreOf } from './prompt-score.ts';
 import type { AnsweredExample, PromptScorer } from './prompt-scorer.ts';
 import { noRecorder, type Recorder } from './recorder.ts';
-import { ScoreCache } from './score-cache.ts';
 
 export { EXAMPLES_PER_PASS } from './blocks.ts';
 export type { Prompt } from './layout.ts';
 export type { PromptScore } from './prompt-score.ts';
+
+/** 256 MB of class scores. */
+const SCORES_KEPT = 64e6;
 
 export interface EnvironmentOptions {
   readonly task: Task;
@@ -76,7 +79,8 @@ export class Environment implements PromptScorer {
   private readonly options: EnvironmentOptions;
   private readonly texts: ExampleTexts;
   private readonly classScores: ClassScores;
-  private readonly known: ScoreCache;
+  /** Class scores [E, C] by block. */
+  private readonly known: KeptResults<number, Float32Array>;
   private readonly blocks: readonly Block[];
   private readonly caches: PrefixCaches;
   private readonly programs: TaskLmPrograms;
@@ -97,7 +101,7 @@ export class Environment implements PromptScorer {
     this.programs = options.programs ?? new TaskLmPrograms(taskLm, options);
     const labels = labelWordsOf(task, taskLm.config.kind, taskLm.tokenizer);
     this.classScores = new ClassScores(this.programs, labels, (ids) => this.texts.answerPlace(ids));
-    this.known = new ScoreCache(options.scoresKept);
+    this.known = new KeptResults(options.scoresKept ?? SCORES_KEPT, ({ length }) => length);
     this.blocks = divide(
       this.texts,
       together ?? [examples.map((_, e) => e)],
@@ -164,6 +168,7 @@ export class Environment implements PromptScorer {
   ): Promise<PromptScore[]> {
     const all = this.examples.map((_, e) => e);
     const blocks = this.blocks.map((_, b) => b);
+    const order = this.blocks.flatMap(({ examples }) => examples);
     const readings = texts.map((text) => {
       const prompt = this.layout.prompt(text);
       const joint = this.examples.map(({ input }) => this.layout.whole(input, text));
@@ -186,7 +191,6 @@ export class Environment implements PromptScorer {
       const scores = new Float32Array(all.length * C);
       if (odd.length < all.length) {
         const known = this.knownOf(prompt, blocks);
-        const order = blocks.flatMap((block) => this.blocks[block]!.examples);
         order.forEach((e, i) => {
           scores.set(known.subarray(i * C, (i + 1) * C), e * C);
         });

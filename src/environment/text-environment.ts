@@ -19,6 +19,7 @@ import type { ComposedReward } from '../tasks/rewards/composed.ts';
 import type { TextExample, TextTask } from '../tasks/task.ts';
 import { type Charge, charged } from './charge.ts';
 import type { Grade, GradedAnswers } from './graded-answers.ts';
+import { KeptResults } from './kept-results.ts';
 import type { Prompt } from './layout.ts';
 import type { PromptScore } from './prompt-score.ts';
 import type { AnsweredExample, PromptScorer } from './prompt-scorer.ts';
@@ -308,36 +309,13 @@ export function requestOf(task: TextTask, { prompt, input, ...own }: MessageValu
   };
 }
 
-/**
- * Answers by place (task LM, template, decoding, prompt) and example. Between two calls the oldest places
- * make room; what a call asked for stays until it ends.
- */
-export class AnswerMemory {
-  private readonly places = new Map<string, Map<string, Judged>>();
+/** Answers by place (task LM, template, decoding, prompt) and example. */
+export class AnswerMemory extends KeptResults<string, Judged> {
   private readonly failed = new Set<string>();
-  private size = 0;
-  /** Calls under way. */
-  private calls = 0;
-  private readonly limit: number;
 
   /** Keeps `limit` answers between calls. */
   constructor(limit = 1_000_000) {
-    this.limit = limit;
-  }
-
-  get isEmpty(): boolean {
-    return this.size === 0;
-  }
-
-  /** Runs a call of which nothing is given up before it ends. */
-  async during<T>(call: () => Promise<T>): Promise<T> {
-    this.calls++;
-    try {
-      return await call();
-    } finally {
-      this.calls--;
-      this.makeRoom();
-    }
+    super(limit);
   }
 
   /** Remembers that no answer came; true where that is so for the second time. */
@@ -346,30 +324,6 @@ export class AnswerMemory {
     if (this.failed.has(key)) return true;
     this.failed.add(key);
     return false;
-  }
-
-  get(place: string, example: string): Judged | undefined {
-    return this.places.get(place)?.get(example);
-  }
-
-  set(place: string, example: string, judged: Judged): void {
-    let answers = this.places.get(place);
-    if (!answers) {
-      answers = new Map();
-      this.places.set(place, answers);
-    }
-    if (!answers.has(example)) this.size++;
-    answers.set(example, judged);
-    this.makeRoom();
-  }
-
-  private makeRoom(): void {
-    if (this.calls > 0) return;
-    for (const [place, answers] of this.places) {
-      if (this.size <= this.limit) return;
-      this.size -= answers.size;
-      this.places.delete(place);
-    }
   }
 }
 
