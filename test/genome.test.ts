@@ -3,21 +3,10 @@ import { expect, it } from 'vitest';
 import { alphabetOf, asPrompt } from '../src/methods/genome.ts';
 import { loadTokenizerJson } from '../src/models/tokenizer-json.ts';
 import { wholeWords } from '../src/policy/action-space.ts';
-import { parseTemplate, sealSplit, type Task } from '../src/tasks/index.ts';
+import { labelTask } from './support/label-task.ts';
 import { tokenizerFile } from './tokenizer-fixtures.ts';
 
-const task: Task = {
-  kind: 'classification',
-  name: '',
-  description: '',
-  classes: [],
-  template: parseTemplate('{input} {prompt}'),
-  train: [],
-  validation: [],
-  test: sealSplit([]),
-  hashes: {},
-  warnings: [],
-};
+const task = labelTask();
 
 it.each(['bert', 'bert-cased', 'gpt2', 'roberta', 'gemma', 'mistral'])(
   'tokens of %s stand apart in a prompt',

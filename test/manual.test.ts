@@ -7,7 +7,7 @@ import { readPromptsFile } from '../src/methods/prompts-file.ts';
 import { optimize } from '../src/runs/optimize.ts';
 import { planRun } from '../src/runs/plan.ts';
 import { openStore } from '../src/runs/store.ts';
-import { parseTemplate, sealSplit, type Task } from '../src/tasks/index.ts';
+import { labelTask } from './support/label-task.ts';
 import { searchTiny, type TinyTask, tinyTask } from './tiny-task.ts';
 
 let task: TinyTask;
@@ -112,32 +112,19 @@ describe('the race', () => {
 });
 
 describe('families', () => {
-  const taskWith = (...words: string[]): Task => ({
-    kind: 'classification',
-    name: '',
-    description: '',
-    classes: words.map((word) => ({ gold: word, word })),
-    template: parseTemplate('{input} {prompt}'),
-    train: [],
-    validation: [],
-    test: sealSplit([]),
-    hashes: {},
-    warnings: [],
-  });
-
   it('fit the label words', () => {
-    expect(ordinaryPrompt(taskWith('negative', 'positive'))).toBe('Sentiment:');
-    expect(humanCandidates(taskWith('terrible', 'great'))).toHaveLength(24);
-    expect(ordinaryPrompt(taskWith('yes', 'no'))).toBe('Answer:');
-    expect(ordinaryPrompt(taskWith('sport', 'science', 'war'))).toBe('Category:');
+    expect(ordinaryPrompt(labelTask('negative', 'positive'))).toBe('Sentiment:');
+    expect(humanCandidates(labelTask('terrible', 'great'))).toHaveLength(24);
+    expect(ordinaryPrompt(labelTask('yes', 'no'))).toBe('Answer:');
+    expect(ordinaryPrompt(labelTask('sport', 'science', 'war'))).toBe('Category:');
   });
 
   it('name the classes where they are few', () => {
-    const three = humanCandidates(taskWith('sport', 'science', 'war'));
+    const three = humanCandidates(labelTask('sport', 'science', 'war'));
     expect(three).toContain('Is this sport, science or war?');
     expect(three).toContain('Is this about sport, science or war?');
-    expect(humanCandidates(taskWith('yes', 'no'))).toContain('Is this yes or no?');
-    const many = humanCandidates(taskWith(...Array.from({ length: 9 }, (_, i) => `class${i}`)));
+    expect(humanCandidates(labelTask('yes', 'no'))).toContain('Is this yes or no?');
+    const many = humanCandidates(labelTask(...Array.from({ length: 9 }, (_, i) => `class${i}`)));
     expect(many.filter((text) => text.includes('class1'))).toEqual([]);
   });
 });

@@ -17,7 +17,7 @@ import { CellJournals, noCache } from './cell-journals.ts';
 import type { CompareEvent, OnCompareEvent } from './compare-events.ts';
 import { type ComparedMethod, type Plan, taskOf } from './compare-plan.ts';
 import type { StoredCell } from './comparison-table.ts';
-import { refuseSmallBudget, refuseUnserved } from './configured-method.ts';
+import { completedOptions, refuseSmallBudget, refuseUnserved } from './configured-method.ts';
 import { earlierCells, runsUnderOtherBudgets, type StoredPlan } from './earlier-cells.ts';
 import { cellEvent, countOf, type Grid, keyOf } from './grid.ts';
 import { runCell } from './grid-cell.ts';
@@ -156,7 +156,7 @@ async function completedMethods(
   for (const { method, options } of methods) {
     let completed: unknown = options;
     for (const { task } of new Set(benches)) {
-      completed = (await method.check?.(options, { task, folder })) ?? completed;
+      completed = await completedOptions(method, options, { task, folder });
     }
     out.push({ method, options: completed });
   }
@@ -222,9 +222,13 @@ function chooseComparison(
   };
   const { question } = plan;
   const id = same?.id ?? store.comparisons.create({ question, hashes, plan: stored });
-  const isFresh = fresh || (same?.plan as StoredPlan | undefined)?.isFresh;
-  if (!isFresh) takeOver(store, id, earlierCells(store, plan, hashes));
+  if (!isFresh(store, id)) takeOver(store, id, earlierCells(store, plan, hashes));
   return id;
+}
+
+/** Whether all of a comparison was to be paid for anew. */
+function isFresh(store: RunStore, id: string): boolean {
+  return (store.comparisons.get(id).plan as StoredPlan).isFresh === true;
 }
 
 /** Cells that others have paid for, where this comparison has none of its own. */
@@ -256,8 +260,7 @@ async function runGrid(
     return outcome ? [{ ...place, run, outcome, state: 'untested' }] : [];
   });
   const { recordings } = parts.store;
-  const isFresh = fresh || (parts.store.comparisons.get(parts.id).plan as StoredPlan).isFresh;
-  const others = isFresh ? [] : runsUnderOtherBudgets(parts.store, plan);
+  const others = isFresh(parts.store, parts.id) ? [] : runsUnderOtherBudgets(parts.store, plan);
   for (const run of new Set([...stored.flatMap((cell) => cell.run ?? []), ...others])) {
     parts.journals.paidIn({ recordings, run });
   }

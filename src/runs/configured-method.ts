@@ -1,6 +1,12 @@
 /** Which method a configuration names, with its options, and whether models and budget can serve it. */
 import { ConfigError } from '../errors.ts';
-import { type LmKind, type Method, methods, openTaskLms } from '../methods/index.ts';
+import {
+  type CheckAbout,
+  type LmKind,
+  type Method,
+  methods,
+  openTaskLms,
+} from '../methods/index.ts';
 import type { AnyTask } from '../tasks/index.ts';
 import { expectation } from '../util/expectation.ts';
 import { nearest } from '../util/suggest.ts';
@@ -38,6 +44,18 @@ export function methodOf(
   throw new ConfigError(
     `${place}.${issue.keys[0]}: unknown key; options of ${name} are ${options.join(', ') || 'none'}`,
   );
+}
+
+/**
+ * The options with what their files hold, checked before anything is spent.
+ * @throws ConfigError and DataError for what the method cannot work with
+ */
+export async function completedOptions(
+  method: Method,
+  options: unknown,
+  about: CheckAbout,
+): Promise<unknown> {
+  return (await method.check?.(options, about)) ?? options;
 }
 
 /** @throws ConfigError naming the known ones */

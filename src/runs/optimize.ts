@@ -14,6 +14,7 @@ import { MOST_SHORTLIST } from './choose.ts';
 import { conclude, semifinalists } from './conclude.ts';
 import type { LoadedConfig } from './config.ts';
 import {
+  completedOptions,
   methodOf,
   type OwnMethods,
   refuseSmallBudget,
@@ -73,7 +74,7 @@ export async function optimize(
     const ends = performance.now() + 1000 * (options.totalSeconds ?? Number.POSITIVE_INFINITY);
     // A run that goes on was checked when it began.
     const about = { task: bench.task, folder: loaded.folder };
-    const checked = run ? methodOptions : ((await method.check?.(methodOptions, about)) ?? methodOptions); // biome-ignore format: one choice
+    const checked = run ? methodOptions : await completedOptions(method, methodOptions, about);
     checkRoom(bench, [checked]);
     await refuseUnserved(bench, [method]);
     refuseSmallBudget([{ method, options: checked }], config, bench.task);

@@ -27,7 +27,12 @@ import { type ChoiceLimits, choiceLimits } from './bench.ts';
 import { callsAfterSearch } from './caps.ts';
 import { type Plan, taskOf } from './compare-plan.ts';
 import type { LoadedConfig } from './config.ts';
-import { methodOf, type OwnMethods, refuseSmallBudget } from './configured-method.ts';
+import {
+  completedOptions,
+  methodOf,
+  type OwnMethods,
+  refuseSmallBudget,
+} from './configured-method.ts';
 import { type ModelReference, nameOf } from './model-reference.ts';
 import { isAskedInText } from './open-bench.ts';
 import { refuseMisfit, rewardMetrics } from './reward.ts';
@@ -80,7 +85,7 @@ const API_SECONDS = 1;
 export async function planRun(loaded: LoadedConfig, own: OwnMethods = {}): Promise<CallPlan> {
   const { method, methodOptions } = methodOf(loaded.config, own);
   const planned = await begin(loaded);
-  const options = await checked(planned, method, methodOptions);
+  const options = await completedOptions(method, methodOptions, aboutOf(planned));
   refuseSmallBudget([{ method, options }], loaded.config, planned.task);
   return capped(total(planned, [askedBy(planned, method, options)], 1), loaded);
 }
@@ -95,7 +100,9 @@ export async function planComparison({ loaded, methods, repetitions }: Plan): Pr
     refuseSmallBudget(methods, loaded.config, planned.task);
     const asked: Asked[] = [];
     for (const { method, options } of methods) {
-      asked.push(askedBy(planned, method, await checked(planned, method, options)));
+      asked.push(
+        askedBy(planned, method, await completedOptions(method, options, aboutOf(planned))),
+      );
     }
     plans.push(total(planned, asked, some.length));
   }
@@ -131,14 +138,7 @@ async function begin(loaded: LoadedConfig): Promise<Planned> {
   return { loaded, task, isText, limits, notes: new Set() };
 }
 
-/** The options as the method checks and completes them. */
-async function checked(
-  { task, loaded: { folder } }: Planned,
-  method: Method,
-  options: unknown,
-): Promise<unknown> {
-  return (await method.check?.(options, { task, folder })) ?? options;
-}
+const aboutOf = ({ task, loaded: { folder } }: Planned) => ({ task, folder });
 
 function askedBy(planned: Planned, method: Method, options: unknown): Asked {
   const { task, limits } = planned;
