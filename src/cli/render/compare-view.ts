@@ -10,17 +10,9 @@ import type {
   CompareResult,
   ComparisonEvent,
 } from '../../runs/compare-events.ts';
-import { isClear, leaderFirst, points } from '../../runs/compare-pairs.ts';
+import { pairWords, rowWords } from '../../runs/compare-words.ts';
 import type { StepEvent } from '../../runs/events.ts';
-import {
-  formatCount,
-  formatNumber,
-  formatP,
-  formatScore,
-  formatSeconds,
-  formatShare,
-  formatUsd,
-} from '../../util/format.ts';
+import { formatCount, formatNumber, formatSeconds } from '../../util/format.ts';
 import { pad, truncate, visible } from '../../util/text.ts';
 import { bar, sparkline } from './chart.ts';
 import { createProgressMeter } from './progress-line.ts';
@@ -199,7 +191,6 @@ export function comparisonLines(
   look: { style: Style; width: number },
 ): string[] {
   const { style } = look;
-  const number = (value: number | null) => (value === null ? '' : formatCount(value));
   const costs = analysis.rows.some(({ test, usd }) => test && usd !== 0);
   const table = renderTable(
     [
@@ -207,21 +198,17 @@ export function comparisonLines(
       { title: 'sealed test, 95% interval', align: 'right' },
       { title: 'validation', align: 'right' },
       { title: 'evaluations', align: 'right' },
-      { title: 'seconds', align: 'right' },
+      { title: 'time', align: 'right' },
       ...(costs ? [{ title: 'cost', align: 'right' } as const] : []),
       { title: 'runs', align: 'right' },
       { title: 'finds', canShrink: true },
     ],
-    analysis.rows.map((row) => [
-      row.method,
-      row.test ? formatScore({ score: row.test.mean, interval: row.test.interval }) : 'failed',
-      row.validation === null ? '' : formatShare(row.validation),
-      number(row.evaluations),
-      number(row.seconds),
-      ...(costs ? [row.test ? formatUsd(row.usd) : ''] : []),
-      String(row.seeds.length),
-      row.kindOfResult,
-    ]),
+    analysis.rows.map((row) => {
+      const { test, validation, evaluations, time, money } = rowWords(row, '');
+      const spent = costs ? [money] : [];
+      const runs = String(row.seeds.length);
+      return [row.method, test, validation, evaluations, time, ...spent, runs, row.kindOfResult];
+    }),
     look,
   );
   const pairs = renderTable(
@@ -231,14 +218,10 @@ export function comparisonLines(
       { title: 'adjusted p', align: 'right' },
       { title: '', canShrink: true },
     ],
-    analysis.pairs
-      .map(leaderFirst)
-      .map((pair) => [
-        `${pair.a} − ${pair.b}`,
-        `${points(pair.difference)} [${pair.interval.map(points).join(', ')}]`,
-        formatP(pair.pAdjusted),
-        isClear(pair) ? 'more than noise' : 'inside the noise',
-      ]),
+    analysis.pairs.map((each) => {
+      const { pair, points, pAdjusted, judgement } = pairWords(each, '');
+      return [pair, points, pAdjusted, judgement];
+    }),
     look,
   );
   const failed = cells.filter(({ state }) => state === 'failed');

@@ -1,15 +1,8 @@
 /** The report as one HTML file: no scripts, nothing loaded, dark and light by the reader's setting. */
-import {
-  formatCount,
-  formatNumber,
-  formatP,
-  formatScore,
-  formatSeconds,
-  formatShare,
-  formatUsd,
-} from '../../util/format.ts';
+import { formatCount, formatNumber, formatShare } from '../../util/format.ts';
 import { accuracyOf } from '../compare-analysis.ts';
-import { isClear, leaderFirst, points } from '../compare-pairs.ts';
+import { isClear } from '../compare-pairs.ts';
+import { pairWords, rowWords } from '../compare-words.ts';
 import { describeBudget } from '../search.ts';
 import { intervalChart, lineChart } from './charts.ts';
 import { html, htmlPrompt } from './escape.ts';
@@ -81,15 +74,11 @@ function accuracySection(report: Report): string {
     row.test ? [{ method: row.method, look, ...row.test, values: accuracies }] : [],
   );
   const chart = bars.length === 0 ? '' : figure(intervalChart(bars), 'Large dot: mean over runs. Line: 95% interval. Small dots: single runs.'); // biome-ignore format: one call
-  const rows = methods.map(({ row, cells }) => [
-    `<b>${html(row.method)}</b>`,
-    row.test ? formatScore({ score: row.test.mean, interval: row.test.interval }) : 'failed',
-    row.validation === null ? '–' : formatShare(row.validation),
-    row.evaluations === null ? '–' : formatCount(row.evaluations),
-    row.seconds === null ? '–' : formatSeconds(row.seconds),
-    row.test ? formatUsd(row.usd) : '–',
-    `${row.seeds.length} of ${cells.length}`,
-  ]);
+  const rows = methods.map(({ row, cells }) => {
+    const { test, validation, evaluations, time, money } = rowWords(row, '–');
+    const runs = `${row.seeds.length} of ${cells.length}`;
+    return [`<b>${html(row.method)}</b>`, test, validation, evaluations, time, money, runs];
+  });
   const head = ['Method', 'Sealed test, 95%', 'Validation', 'Evaluations', 'Time', 'Money', 'Runs'];
   return `<section><h2>Accuracy on the sealed test</h2>${chart}${table(head, rows)}
 <p class="note">${spending(report)}</p></section>`;
@@ -98,15 +87,17 @@ function accuracySection(report: Report): string {
 function differences({ analysis: { pairs } }: Report): string {
   if (pairs.length === 0) return '';
   const hasFlips = pairs.some(({ pRepetitions }) => pRepetitions !== undefined);
-  const rows = pairs
-    .map(leaderFirst)
-    .map((pair) => [
-      `${html(pair.a)} − ${html(pair.b)}`,
-      `${points(pair.difference)} [${pair.interval.map(points).join(', ')}]`,
-      formatP(pair.pAdjusted),
-      ...(hasFlips ? [pair.pRepetitions?.toFixed(3) ?? '–'] : []),
-      isClear(pair) ? '<b>more than noise</b>' : 'inside the noise',
-    ]);
+  const rows = pairs.map((each) => {
+    const { pair, points, pAdjusted, pRepetitions, judgement } = pairWords(each, '–');
+    const flips = hasFlips ? [pRepetitions] : [];
+    return [
+      html(pair),
+      points,
+      pAdjusted,
+      ...flips,
+      isClear(each) ? `<b>${judgement}</b>` : judgement,
+    ];
+  });
   const head = [
     'Difference',
     'Points, 95%',

@@ -1,14 +1,7 @@
 /** The report as Markdown, for reviews and repositories: the HTML's tables without its charts. */
-import {
-  formatCount,
-  formatP,
-  formatScore,
-  formatSeconds,
-  formatShare,
-  formatUsd,
-} from '../../util/format.ts';
+import { formatCount, formatShare } from '../../util/format.ts';
 import { accuracyOf } from '../compare-analysis.ts';
-import { isClear, leaderFirst, points } from '../compare-pairs.ts';
+import { pairWords, rowWords } from '../compare-words.ts';
 import { markdown, markdownPrompt } from './escape.ts';
 import { commandOf, judging, KINDS, nameOf, type Report, spending } from './report.ts';
 
@@ -29,15 +22,11 @@ export function markdownReport(report: Report): string {
     '',
     ...table(
       ['method', 'sealed test, 95% interval', 'validation', 'evaluations', 'time', 'money', 'runs'],
-      methods.map(({ row, cells }) => [
-        row.method,
-        row.test ? formatScore({ score: row.test.mean, interval: row.test.interval }) : 'failed',
-        row.validation === null ? '' : formatShare(row.validation),
-        row.evaluations === null ? '' : formatCount(row.evaluations),
-        row.seconds === null ? '' : formatSeconds(row.seconds),
-        row.test ? formatUsd(row.usd) : '',
-        `${row.seeds.length} of ${cells.length}`,
-      ]),
+      methods.map(({ row, cells }) => {
+        const { test, validation, evaluations, time, money } = rowWords(row, '');
+        const runs = `${row.seeds.length} of ${cells.length}`;
+        return [row.method, test, validation, evaluations, time, money, runs];
+      }),
     ),
     '',
     spending(report),
@@ -55,16 +44,10 @@ export function markdownReport(report: Report): string {
         ? []
         : table(
             ['pair', 'points, 95% interval', 'p', 'adjusted p', 'p over runs', 'verdict'],
-            analysis.pairs
-              .map(leaderFirst)
-              .map((pair) => [
-                `${pair.a} − ${pair.b}`,
-                `${points(pair.difference)} [${pair.interval.map(points).join(', ')}]`,
-                formatP(pair.p),
-                formatP(pair.pAdjusted),
-                pair.pRepetitions?.toFixed(3) ?? '',
-                isClear(pair) ? 'more than noise' : 'inside the noise',
-              ]),
+            analysis.pairs.map((each) => {
+              const { pair, points, p, pAdjusted, pRepetitions, judgement } = pairWords(each, '');
+              return [pair, points, p, pAdjusted, pRepetitions, judgement];
+            }),
           ),
     ),
     '## What each result is',
