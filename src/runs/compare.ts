@@ -10,25 +10,24 @@ import { dirname, join } from 'node:path';
 import { isAbort } from '../errors.ts';
 import type { LedgerLine, Totals } from '../providers/index.ts';
 import { withFileLock } from '../util/file-lock.ts';
-import { sha256Json } from '../util/hash.ts';
 import { makeFolder } from '../util/make-folder.ts';
-import type { Bench, OpenOptions, OpenText } from './bench.ts';
-import { CellJournals, noCache } from './cell-journals.ts';
+import type { Bench, OpenText } from './bench.ts';
+import { CellJournals } from './cell-journals.ts';
+import { chooseComparison, isFresh } from './choose-comparison.ts';
 import type { CompareEvent, OnCompareEvent } from './compare-events.ts';
-import { type ComparedMethod, type Plan, taskOf } from './compare-plan.ts';
+import { completedMethods, hashesOf, openBenches } from './compare-inputs.ts';
+import type { Plan } from './compare-plan.ts';
 import type { StoredCell } from './comparison-table.ts';
-import { completedOptions, refuseSmallBudget, refuseUnserved } from './configured-method.ts';
-import { earlierCells, runsUnderOtherBudgets, type StoredPlan } from './earlier-cells.ts';
+import { refuseSmallBudget, refuseUnserved } from './configured-method.ts';
+import { runsUnderOtherBudgets } from './earlier-cells.ts';
 import { cellEvent, countOf, type Grid, keyOf } from './grid.ts';
 import { runCell } from './grid-cell.ts';
 import { testTexts } from './grid-test.ts';
 import { paidIn } from './journal.ts';
 import { totalsOf } from './ledger.ts';
 import { nameOf } from './model-reference.ts';
-import { openBench } from './open-bench.ts';
 import { checkRoom } from './optimize.ts';
 import type { RunStore } from './store.ts';
-import { Workbench } from './workbench.ts';
 
 export interface CompareOptions {
   readonly store: RunStore;
@@ -83,7 +82,7 @@ export async function compare(plan: Plan, options: CompareOptions): Promise<Comp
       refuseSmallBudget(completed, plan.loaded.config, each.task);
       checkRoom(each, completed.map(({ options }) => options)); // biome-ignore format: one call
     }
-    const hashes = { ...(await hashesOf(plan, benches)), ...fileHashes(plan, completed) };
+    const hashes = await hashesOf(plan, benches, completed);
     const id = chooseComparison(plan, hashes, { ...options, emit });
     const folder = comparisonFolder(store, id);
     makeFolder(folder, 0o700);
@@ -109,139 +108,6 @@ export async function compare(plan: Plan, options: CompareOptions): Promise<Comp
 /** Where a comparison's reports lie. */
 export function comparisonFolder(store: RunStore, id: string): string {
   return join(dirname(store.path), 'comparisons', id);
-}
-
-/** One workbench a repetition; those of the same split are one. */
-async function openBenches(
-  { loaded, repetitions }: Plan,
-  emit: (event: CompareEvent) => void,
-  { signal, openText, journal }: Pick<OpenOptions, 'signal' | 'openText' | 'journal'>,
-): Promise<Bench[]> {
-  const bySplit = new Map<string | undefined, Bench>();
-  let first: Bench | undefined;
-  try {
-    for (const repetition of repetitions) {
-      if (bySplit.has(repetition.split)) continue;
-      const task = taskOf(loaded, repetition);
-      const config = { ...loaded.config, task };
-      const bench = first
-        ? await first.with(task)
-        : await openBench(
-            { ...loaded, config },
-            {
-              signal,
-              openText,
-              journal,
-              cache: noCache,
-              onProgress: (progress) => emit({ kind: 'progress', ...progress }),
-              onWarning: (message) => emit({ kind: 'warning', message }),
-            },
-          );
-      first ??= bench;
-      bySplit.set(repetition.split, bench);
-    }
-  } catch (error) {
-    await first?.close();
-    throw error;
-  }
-  return repetitions.map(({ split }) => bySplit.get(split)!);
-}
-
-/** The methods with what their files hold. @throws ConfigError and DataError for what one cannot work with */
-async function completedMethods(
-  { methods, loaded: { folder } }: Plan,
-  benches: readonly Bench[],
-): Promise<ComparedMethod[]> {
-  const out: ComparedMethod[] = [];
-  for (const { method, options } of methods) {
-    let completed: unknown = options;
-    for (const { task } of new Set(benches)) {
-      completed = await completedOptions(method, options, { task, folder });
-    }
-    out.push({ method, options: completed });
-  }
-  return out;
-}
-
-/** Of what was read from files that options name. */
-function fileHashes(
-  { methods }: Plan,
-  completed: readonly ComparedMethod[],
-): Record<string, string> {
-  const read = completed.filter(({ options }, i) => options !== methods[i]!.options);
-  return Object.fromEntries(
-    read.map(({ method, options }) => [`methods.${method.name}`, sha256Json(options)]),
-  );
-}
-
-async function hashesOf(
-  { methods, loaded }: Plan,
-  benches: readonly Bench[],
-): Promise<Record<string, string>> {
-  const [bench] = benches as [Bench, ...Bench[]];
-  const writes = methods.some(({ method }) => method.needs?.policyLm);
-  const policyLm =
-    writes && bench instanceof Workbench
-      ? (await bench.policyLm()).key
-      : nameOf(loaded.config.policyLm);
-  const data = benches.flatMap(({ task }, i) =>
-    Object.entries(task.hashes).map(([name, hash]) => [
-      name.startsWith('split:') ? `${i} ${name}` : name,
-      hash,
-    ]),
-  );
-  return { ...Object.fromEntries(data), taskLm: bench.taskLm.key, policyLm };
-}
-
-/** The stored comparison that asked the same of the same data and models, or a new one. */
-function chooseComparison(
-  plan: Plan,
-  hashes: Record<string, string>,
-  {
-    store,
-    fresh,
-    emit,
-  }: Pick<CompareOptions, 'store' | 'fresh'> & { emit: (event: CompareEvent) => void },
-): string {
-  const earlier = fresh ? [] : store.comparisons.find(plan.question);
-  const same = earlier.find((one) => sha256Json(one.hashes) === sha256Json(hashes));
-  if (!same && earlier[0]) {
-    const old = earlier[0].hashes;
-    const changed = Object.keys(hashes).filter((name) => old[name] !== hashes[name]);
-    emit({
-      kind: 'warning',
-      message: `${changed.join(', ')} changed since comparison ${earlier[0].id}: a new one begins`,
-    });
-  }
-  const { loaded, methods, repetitions } = plan;
-  const stored: StoredPlan = {
-    config: loaded.config,
-    methods: methods.map(({ method, options }) => ({ name: method.name, options })),
-    repetitions,
-    ...(fresh ? { isFresh: true } : {}),
-  };
-  const { question } = plan;
-  const id = same?.id ?? store.comparisons.create({ question, hashes, plan: stored });
-  if (!isFresh(store, id)) takeOver(store, id, earlierCells(store, plan, hashes));
-  return id;
-}
-
-/** Whether all of a comparison was to be paid for anew. */
-function isFresh(store: RunStore, id: string): boolean {
-  return (store.comparisons.get(id).plan as StoredPlan).isFresh === true;
-}
-
-/** Cells that others have paid for, where this comparison has none of its own. */
-function takeOver(store: RunStore, id: string, paid: readonly StoredCell[]): void {
-  const own = new Set<string>();
-  for (const { method, repetition, state } of store.comparisons.cells(id)) {
-    if (state !== 'running') own.add(keyOf(method, repetition));
-  }
-  for (const cell of paid) {
-    if (own.has(keyOf(cell.method, cell.repetition))) continue;
-    const outcome = { ...cell.outcome!, isTaken: true };
-    store.comparisons.putCell(id, { ...cell, outcome });
-  }
 }
 
 async function runGrid(
