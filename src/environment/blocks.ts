@@ -32,7 +32,7 @@ export function divide(
 
 export class PrefixCaches {
   /** Most bytes that stay. */
-  readonly limit: number;
+  private readonly limit: number;
   private readonly taskLm: LanguageModel;
   private readonly texts: ExampleTexts;
   private readonly programs: TaskLmPrograms;
@@ -58,6 +58,11 @@ export class PrefixCaches {
     const longest = Math.max(...examples.map((e) => this.texts.before(e).length));
     const bytes = examples.length * longest * cacheBytesPerToken(this.taskLm);
     return this.bytes + bytes <= this.limit;
+  }
+
+  /** Prompts of so many tokens whose keys and values are no more than may stay. */
+  promptsWithin(tokens: number): number {
+    return Math.floor(this.limit / (tokens * cacheBytesPerToken(this.taskLm)));
   }
 
   /** A block's keys and values; `settle` must follow once they have been read. */
