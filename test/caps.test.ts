@@ -209,6 +209,20 @@ describe('a comparison under a cap', () => {
     expect(once).toBeGreaterThan(300);
     expect(await spend(1600)).toBe(0);
   });
+
+  it('counts every run of a cell that is searched again', async () => {
+    const loaded = await load({ methods, budget: { calls: 640, evaluations: 150 } });
+    const plan = planOf(loaded, { methods: ['random'], seeds: 1 });
+    // A process has some answers, then none any more.
+    for (let process = 0; process < 16; process++) {
+      const before = asked().length;
+      script = (one) => (asked().length - before > 20 ? { text: '', output: 1 } : answer(one));
+      const { cells } = await compare(plan, { store, retryFailed: true });
+      expect(cells[0]!.state).toBe('failed');
+    }
+    expect(asked().length).toBeGreaterThan(150);
+    expect(asked().length).toBeLessThanOrEqual(640);
+  });
 });
 
 it('tests again what failed on the test alone', async () => {

@@ -291,13 +291,14 @@ export class Ledger {
     if (key === undefined) return;
     const show = (amount: number) =>
       key === 'usd' ? `$${Number(amount.toPrecision(4))}` : `${formatCount(amount)} ${key}`;
+    const kept = this.#aside[key] > 0 ? `, ${show(this.#aside[key])} are kept for the end` : '';
     if (key === 'calls') {
       throw new BudgetError(
-        `budget.calls: ${formatCount(this.#gone('calls'))} of ${formatCount(this.caps.calls!)} are spent, and the ${role} LM is to be asked ${formatCount(most.calls)} more; raise budget.calls`,
+        `budget.calls: ${formatCount(this.#gone('calls'))} of ${formatCount(this.caps.calls!)} are spent${kept}, and the ${role} LM is to be asked ${formatCount(most.calls)} more; raise budget.calls`,
       );
     }
     throw new BudgetError(
-      `budget.${key}: the next call of the ${role} LM may take up to ${show(most[key])} and ${show(this.#gone(key))} of ${show(this.caps[key]!)} are spent; raise budget.${key}`,
+      `budget.${key}: the next call of the ${role} LM may take up to ${show(most[key])} and ${show(this.#gone(key))} of ${show(this.caps[key]!)} are spent${kept}; raise budget.${key}`,
     );
   }
 }

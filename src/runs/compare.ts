@@ -17,7 +17,7 @@ import { chooseComparison, isFresh } from './choose-comparison.ts';
 import type { CompareEvent, OnCompareEvent } from './compare-events.ts';
 import { completedMethods, hashesOf, openBenches } from './compare-inputs.ts';
 import type { Plan } from './compare-plan.ts';
-import type { StoredCell } from './comparison-table.ts';
+import { runsOf, type StoredCell } from './comparison-table.ts';
 import { refuseSmallBudget, refuseUnserved } from './configured-method.ts';
 import { runsUnderOtherBudgets } from './earlier-cells.ts';
 import { cellEvent, countOf, type Grid, keyOf } from './grid.ts';
@@ -127,7 +127,7 @@ async function runGrid(
   });
   const { recordings } = parts.store;
   const others = isFresh(parts.store, parts.id) ? [] : runsUnderOtherBudgets(parts.store, plan);
-  for (const run of new Set([...stored.flatMap((cell) => cell.run ?? []), ...others])) {
+  for (const run of new Set([...stored.flatMap(runsOf), ...others])) {
     parts.journals.paidIn({ recordings, run });
   }
   for (const part of paidFor(parts, stored)) parts.benches[0]!.spentBefore?.(part);
@@ -163,11 +163,13 @@ async function runGrid(
 
 /** What this comparison's cells have cost at most; those that it took over were another's. */
 function* paidFor({ store }: Pick<Grid, 'store'>, cells: readonly StoredCell[]): Iterable<Totals> {
-  for (const { run, outcome, state } of cells) {
+  const { recordings } = store;
+  for (const { run, earlier = [], outcome, state } of cells) {
+    for (const given of outcome?.isTaken ? [] : earlier) yield paidIn({ recordings, run: given });
     // What a cell in hand has paid enters again as its journal is read.
     if (run === undefined || state === 'running' || outcome?.isTaken) continue;
     // The journal knows of the test and of calls without an answer, too; the ledger of models in this process.
-    const paid = paidIn({ recordings: store.recordings, run });
+    const paid = paidIn({ recordings, run });
     const { calls, tokens, usd } = outcome?.found.ledger ? totalsOf(outcome.found.ledger) : paid;
     yield {
       calls: Math.max(calls, paid.calls),

@@ -48,8 +48,15 @@ export interface StoredCell {
   readonly repetition: number;
   readonly state: CellState;
   readonly run?: string;
+  /** Runs that it had before and gave up: what they paid counts. @default none */
+  readonly earlier?: readonly string[];
   readonly outcome?: CellOutcome;
   readonly error?: string;
+}
+
+/** All runs that a cell has had, the oldest first. */
+export function runsOf({ run, earlier = [] }: StoredCell): string[] {
+  return run === undefined ? [...earlier] : [...earlier, run];
 }
 
 export interface ComparisonTable {
@@ -84,6 +91,7 @@ interface CellRow {
   repetition: number;
   state: CellState;
   run: string | null;
+  earlier: string | null;
   outcome: string | null;
   error: string | null;
 }
@@ -128,6 +136,7 @@ export function createComparisonTable(
           repetition: row.repetition,
           state: row.state,
           ...(row.run === null ? {} : { run: row.run }),
+          ...(row.earlier === null ? {} : { earlier: JSON.parse(row.earlier) }),
           ...(row.outcome === null ? {} : { outcome: JSON.parse(row.outcome) }),
           ...(row.error === null ? {} : { error: row.error }),
         }));
@@ -135,7 +144,8 @@ export function createComparisonTable(
     putCell: (comparison, { method, repetition, state, ...cell }) =>
       write(() =>
         database
-          .prepare('INSERT OR REPLACE INTO cells VALUES (?, ?, ?, ?, ?, ?, ?)')
+          .prepare(`INSERT OR REPLACE INTO cells (comparison, method, repetition, state, run, outcome, error, earlier)
+              VALUES (?, ?, ?, ?, ?, ?, ?, ?)`)
           .run(
             comparison,
             method,
@@ -144,6 +154,7 @@ export function createComparisonTable(
             cell.run ?? null,
             cell.outcome ? JSON.stringify(cell.outcome) : null,
             cell.error ?? null,
+            cell.earlier ? JSON.stringify(cell.earlier) : null,
           ),
       ),
   };

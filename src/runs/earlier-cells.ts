@@ -5,7 +5,7 @@
  */
 import { sha256Json } from '../util/hash.ts';
 import { type Plan, questionOf, type Repetition } from './compare-plan.ts';
-import type { StoredCell, StoredComparison } from './comparison-table.ts';
+import { runsOf, type StoredCell, type StoredComparison } from './comparison-table.ts';
 import { type Config, configSchema } from './config.ts';
 import type { RunStore } from './store.ts';
 import { versions } from './versions.ts';
@@ -52,7 +52,7 @@ export function runsUnderOtherBudgets(store: RunStore, plan: Plan): string[] {
   return store.comparisons.list().flatMap(({ id, plan: old }) => {
     const config = configSchema.safeParse((old as StoredPlan).config);
     if (!config.success || asked(config.data) !== question) return [];
-    return store.comparisons.cells(id).flatMap(({ run }) => run ?? []);
+    return store.comparisons.cells(id).flatMap(runsOf);
   });
 }
 

@@ -9,7 +9,7 @@ import { beginRun, startEvent } from './begin-run.ts';
 import type { Bench } from './bench.ts';
 import { costOfCall, limitsOf, withinCaps } from './caps.ts';
 import { type ComparedMethod, cellConfig } from './compare-plan.ts';
-import type { CellOutcome, StoredCell } from './comparison-table.ts';
+import { type CellOutcome, runsOf, type StoredCell } from './comparison-table.ts';
 import { chooseFinalist, describeChosen, poolPrompts } from './conclude.ts';
 import type { Config } from './config.ts';
 import type { RunEvent } from './events.ts';
@@ -39,16 +39,17 @@ export async function runCell(
 ): Promise<void> {
   grid.signal?.throwIfAborted();
   const left = leftBy(grid, earlier);
-  if (!left) return searchCell(grid, compared, { repetition });
+  const anew = { repetition, earlier: earlier ? runsOf(earlier) : [] };
+  if (!left) return searchCell(grid, compared, anew);
   const { state } = left;
   const run = { ...grid.store.claimRun(left.id), state };
   try {
-    await searchCell(grid, compared, { repetition, run });
+    await searchCell(grid, compared, { repetition, earlier: earlier?.earlier ?? [], run });
   } catch (error) {
     if (!(error instanceof OtherCourseError)) throw error;
     const message = `${error.message.split('; ')[0]}: this cell begins again`;
     grid.emit({ kind: 'warning', message });
-    await searchCell(grid, compared, { repetition });
+    await searchCell(grid, compared, anew);
   }
 }
 
@@ -86,10 +87,18 @@ async function takeMeasure(bench: Bench, { budget, taskLm }: Config): Promise<vo
   bench.forget?.();
 }
 
+interface SearchedPlace {
+  readonly repetition: number;
+  /** Runs that were given up. */
+  readonly earlier: readonly string[];
+  /** The one that goes on. @default a new one */
+  readonly run?: StoredRun;
+}
+
 async function searchCell(
   grid: Grid,
   { method, options }: ComparedMethod,
-  { repetition, run }: { readonly repetition: number; readonly run?: StoredRun },
+  { repetition, earlier, run }: SearchedPlace,
 ): Promise<void> {
   const { plan, store, journals, signal } = grid;
   const bench = grid.benches[repetition]!;
@@ -101,8 +110,9 @@ async function searchCell(
   const runId = recording.begin(() =>
     beginRun(store, { bench, loaded, method, methodOptions: options }),
   );
+  const own = { ...place, run: runId, ...(earlier.length > 0 ? { earlier } : {}) };
   const put = (cell: Pick<StoredCell, 'state' | 'outcome' | 'error'>) =>
-    putCell(grid, { ...place, run: runId, ...cell });
+    putCell(grid, { ...own, ...cell });
   put({ state: 'running' });
   const before = bench.ledger;
   bench.forget?.();
@@ -151,7 +161,7 @@ async function searchCell(
       else {
         const examples = bench.task.test.open() as readonly Example[];
         const score = await chosen.solution.evaluate(examples);
-        const cell: StoredCell = { ...place, state: 'untested', run: runId, outcome };
+        const cell: StoredCell = { ...own, state: 'untested', outcome };
         finishCell(grid, cell, { examples, score });
       }
     } finally {

@@ -128,6 +128,9 @@ const MIGRATIONS: readonly string[] = [
     PRIMARY KEY (run, level, place)
   ) STRICT, WITHOUT ROWID;
   `,
+  `
+  ALTER TABLE cells ADD COLUMN earlier TEXT; -- JSON: runs that it had before and gave up
+  `,
 ];
 
 /** Version of the schema that this program writes. */
