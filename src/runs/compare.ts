@@ -165,9 +165,10 @@ async function runGrid(
 function* paidFor({ store }: Pick<Grid, 'store'>, cells: readonly StoredCell[]): Iterable<Totals> {
   const { recordings } = store;
   for (const { run, earlier = [], outcome, state } of cells) {
-    for (const given of outcome?.isTaken ? [] : earlier) yield paidIn({ recordings, run: given });
+    if (outcome?.isTaken) continue;
+    for (const given of earlier) yield paidIn({ recordings, run: given });
     // What a cell in hand has paid enters again as its journal is read.
-    if (run === undefined || state === 'running' || outcome?.isTaken) continue;
+    if (run === undefined || state === 'running') continue;
     // The journal knows of the test and of calls without an answer, too; the ledger of models in this process.
     const paid = paidIn({ recordings, run });
     const { calls, tokens, usd } = outcome?.found.ledger ? totalsOf(outcome.found.ledger) : paid;

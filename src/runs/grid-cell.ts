@@ -39,12 +39,12 @@ export async function runCell(
 ): Promise<void> {
   grid.signal?.throwIfAborted();
   const left = leftBy(grid, earlier);
-  const anew = { repetition, earlier: earlier ? runsOf(earlier) : [] };
+  const anew = { repetition, givenUp: earlier ? runsOf(earlier) : [] };
   if (!left) return searchCell(grid, compared, anew);
   const { state } = left;
   const run = { ...grid.store.claimRun(left.id), state };
   try {
-    await searchCell(grid, compared, { repetition, earlier: earlier?.earlier ?? [], run });
+    await searchCell(grid, compared, { repetition, givenUp: earlier?.earlier ?? [], run });
   } catch (error) {
     if (!(error instanceof OtherCourseError)) throw error;
     const message = `${error.message.split('; ')[0]}: this cell begins again`;
@@ -89,8 +89,8 @@ async function takeMeasure(bench: Bench, { budget, taskLm }: Config): Promise<vo
 
 interface SearchedPlace {
   readonly repetition: number;
-  /** Runs that were given up. */
-  readonly earlier: readonly string[];
+  /** Runs that the cell had before. */
+  readonly givenUp: readonly string[];
   /** The one that goes on. @default a new one */
   readonly run?: StoredRun;
 }
@@ -98,7 +98,7 @@ interface SearchedPlace {
 async function searchCell(
   grid: Grid,
   { method, options }: ComparedMethod,
-  { repetition, earlier, run }: SearchedPlace,
+  { repetition, givenUp, run }: SearchedPlace,
 ): Promise<void> {
   const { plan, store, journals, signal } = grid;
   const bench = grid.benches[repetition]!;
@@ -110,7 +110,7 @@ async function searchCell(
   const runId = recording.begin(() =>
     beginRun(store, { bench, loaded, method, methodOptions: options }),
   );
-  const own = { ...place, run: runId, ...(earlier.length > 0 ? { earlier } : {}) };
+  const own = { ...place, run: runId, ...(givenUp.length > 0 ? { earlier: givenUp } : {}) };
   const put = (cell: Pick<StoredCell, 'state' | 'outcome' | 'error'>) =>
     putCell(grid, { ...own, ...cell });
   put({ state: 'running' });
